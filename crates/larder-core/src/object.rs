@@ -1,0 +1,166 @@
+//! Objects: typed entries kept as they are, which can still become bytes.
+
+use std::{any::Any, fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    Cacheable, Codec, EntryMeta, Error, ErrorKind, Result,
+    envelope::{self, Kind},
+};
+
+/// A typed entry, behind a pointer: what an in-process store keeps instead of bytes.
+///
+/// Cloning copies a pointer. Reading it as the type it was made of is a pointer copy too; reading it as another type
+/// goes through its encoding, exactly as if the store kept bytes.
+///
+/// ```
+/// use larder_core::{EntryMeta, Expiry, Object, Timestamp};
+///
+/// let meta = EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never);
+/// let object = Object::new("hello".to_owned(), meta);
+/// assert_eq!(*object.read::<String>()?, "hello");
+/// assert_eq!(object.read::<Box<str>>()?.len(), 5);
+/// # Ok::<(), larder_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Object {
+    data: Arc<dyn Any + Send + Sync>,
+    vtable: &'static Vtable,
+    meta: EntryMeta,
+    codec: Codec,
+    /// The largest encoded size that may leave this process, in bytes.
+    limit: u32,
+    /// As the cache's weigher declared it; zero where none did.
+    declared_weight: u32,
+}
+
+/// What the type behind the pointer can do.
+struct Vtable {
+    encode: fn(&(dyn Any + Send + Sync), Codec, &mut Vec<u8>) -> Result<()>,
+    weight: fn(&(dyn Any + Send + Sync)) -> Option<usize>,
+    type_name: fn() -> &'static str,
+}
+
+trait HasVtable: Cacheable {
+    const VTABLE: &'static Vtable = &Vtable {
+        encode: |data, codec, out| data.downcast_ref::<Self>().expect("made for this type").encode(codec, out),
+        weight: |data| data.downcast_ref::<Self>().expect("made for this type").weight(),
+        type_name: std::any::type_name::<Self>,
+    };
+}
+
+impl<T: Cacheable> HasVtable for T {}
+
+impl Object {
+    /// An entry of a value, with the default codec and no limit on its size.
+    ///
+    /// ```
+    /// use larder_core::{EntryMeta, Expiry, Object, Timestamp};
+    /// let object = Object::new(7_u64, EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never));
+    /// assert_eq!(object.meta().created(), Timestamp::from_nanos(1));
+    /// ```
+    pub fn new<T: Cacheable>(value: T, meta: EntryMeta) -> Self {
+        Self::shared(Arc::new(value), meta, Codec::default(), u32::MAX)
+    }
+
+    pub(crate) fn shared<T: Cacheable>(value: Arc<T>, meta: EntryMeta, codec: Codec, limit: u32) -> Self {
+        Self { data: value, vtable: T::VTABLE, meta, codec, limit, declared_weight: 0 }
+    }
+
+    pub(crate) fn with_declared_weight(mut self, weight: u32) -> Self {
+        self.declared_weight = weight;
+        self
+    }
+
+    pub(crate) fn with_meta(mut self, meta: EntryMeta) -> Self {
+        self.meta = meta;
+        self
+    }
+
+    /// When it was stored, goes stale and expires.
+    ///
+    /// ```
+    /// # use larder_core::{EntryMeta, Expiry, Object, Timestamp};
+    /// let object = Object::new((), EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never));
+    /// assert_eq!(object.meta().expires_at(), Timestamp::MAX);
+    /// ```
+    pub fn meta(&self) -> &EntryMeta {
+        &self.meta
+    }
+
+    /// The value as `T`: a pointer copy if it is one, else by encoding and decoding it.
+    ///
+    /// ```
+    /// # use larder_core::{EntryMeta, Expiry, Object, Timestamp};
+    /// let object = Object::new(vec![1_u8], EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never));
+    /// assert_eq!(*object.read::<Vec<u8>>()?, [1]);
+    /// assert!(object.read::<String>().is_err());
+    /// # Ok::<(), larder_core::Error>(())
+    /// ```
+    pub fn read<T: Cacheable>(&self) -> Result<Arc<T>> {
+        self.clone().into_typed()
+    }
+
+    /// As [`read`](Object::read), without touching the reference count.
+    pub(crate) fn into_typed<T: Cacheable>(self) -> Result<Arc<T>> {
+        match self.data.downcast::<T>() {
+            Ok(typed) => Ok(typed),
+            Err(data) => {
+                let mut payload = Vec::new();
+                (self.vtable.encode)(&*data, self.codec, &mut payload)?;
+                T::decode(self.codec, payload.into()).map(Arc::new)
+            }
+        }
+    }
+
+    /// What the entry weighs, in bytes: as declared by the cache's weigher or the type, else its encoded size (which is
+    /// found by encoding it: ask only where a byte bound is set).
+    ///
+    /// ```
+    /// # use larder_core::{EntryMeta, Expiry, Object, Timestamp};
+    /// let object = Object::new("x".repeat(1000), EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never));
+    /// assert!((1000..1100).contains(&object.weight()?));
+    /// # Ok::<(), larder_core::Error>(())
+    /// ```
+    pub fn weight(&self) -> Result<usize> {
+        if self.declared_weight > 0 {
+            return Ok(self.declared_weight as usize);
+        }
+        if let Some(weight) = (self.vtable.weight)(&*self.data) { Ok(weight) } else { Ok(self.encode()?.len()) }
+    }
+
+    /// The wire form. A value over the cache's limit is an error of kind [`TooLarge`](ErrorKind::TooLarge).
+    ///
+    /// ```
+    /// # use larder_core::{EntryMeta, Expiry, Object, Timestamp};
+    /// let object = Object::new(1_u8, EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never));
+    /// assert_eq!(&object.encode()?[..2], b"LR");
+    /// # Ok::<(), larder_core::Error>(())
+    /// ```
+    pub fn encode(&self) -> Result<Bytes> {
+        let mut out = Vec::new();
+        self.encode_into(&mut out)?;
+        Ok(out.into())
+    }
+
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        envelope::encode(Kind::Value, self.codec, &self.meta, out, |out| (self.vtable.encode)(&*self.data, self.codec, out))?;
+        let len = out.len() - start;
+        if len > self.limit as usize {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a value of {len} bytes as encoded, the limit of this cache is {}: raise `max_value_bytes`", self.limit),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Shows the type and the metadata, never the value.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("type", &(self.vtable.type_name)()).field("meta", &self.meta).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::process;
+
+/// What the command line may say.
+pub const HELP: &str = "\
+A small web site over this repository's documents, with a cache in front.
+
+Usage: cargo run --example quickstart -- [OPTIONS]
+
+  --port N       the port on 127.0.0.1; 0 takes any free one [3000]
+  --cache URL    where to keep what is cached [memory://]
+  --timeout T    how long to keep it: \"90\", \"5m\", \"1h30m\"; 0 means for ever [5m]
+  --root DIR     the directory whose Markdown files to show [this repository]
+  --help         this text
+";
+
+/// The options, each with a default. The address of the store, which may hold a password, is not in their `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Args {
+    /// The port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// The address of the store.
+    pub cache: String,
+    /// How long to keep what is cached.
+    pub timeout: String,
+    /// The directory whose Markdown files are shown.
+    pub root: PathBuf,
+}
+
+/// Why the command line could not be followed, in words for the person who typed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadArgs(String);
+
+impl Default for Args {
+    fn default() -> Self {
+        Self {
+            port: 3000,
+            cache: "memory://".to_owned(),
+            timeout: "5m".to_owned(),
+            root: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")),
+        }
+    }
+}
+
+impl Args {
+    /// The options this process was started with.
+    ///
+    /// Ends the process when help was asked for, and, with status 2, when they cannot be followed.
+    pub fn from_env() -> Self {
+        match Self::parse(std::env::args_os().skip(1)) {
+            Ok(Some(args)) => args,
+            Ok(None) => exit(0, HELP),
+            Err(error) => exit(2, &format!("error: {error}\n\n{HELP}")),
+        }
+    }
+
+    /// Reads options; the last of two that say the same thing counts. `None` when help was asked for.
+    pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Option<Self>, BadArgs> {
+        let mut args = Self::default();
+        let mut given = given.into_iter();
+        while let Some(option) = given.next() {
+            let Some(option) = option.to_str() else {
+                return Err(BadArgs(format!("`{}` is no option", option.display())));
+            };
+            let (name, joined) = match option.split_once('=') {
+                Some((name, value)) => (name, Some(OsString::from(value))),
+                None => (option, None),
+            };
+            if !["--port", "--cache", "--timeout", "--root", "--help", "-h"].contains(&name) {
+                return Err(BadArgs(format!("`{option}` is no option")));
+            }
+            if matches!(name, "--help" | "-h") {
+                return Ok(None);
+            }
+            let value = joined
+                .or_else(|| given.next())
+                .ok_or_else(|| BadArgs(format!("{name} needs a value after it")))?;
+            args.set(name, value)?;
+        }
+        Ok(Some(args))
+    }
+
+    fn set(&mut self, name: &str, value: OsString) -> Result<(), BadArgs> {
+        if name == "--root" {
+            self.root = value.into();
+            return Ok(());
+        }
+        let value = value
+            .into_string()
+            .map_err(|value| BadArgs(format!("{name}: `{}` is not valid Unicode", value.display())))?;
+        match name {
+            "--port" => {
+                self.port = value
+                    .parse()
+                    .map_err(|_| BadArgs(format!("--port takes a number from 0 to 65535, not `{value}`")))?;
+            }
+            "--timeout" => self.timeout = value,
+            _ => self.cache = value,
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Args {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, cache: _, timeout, root } = self;
+        f.debug_struct("Args")
+            .field("port", port)
+            .field("timeout", timeout)
+            .field("root", root)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for BadArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadArgs {}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what a command line answers with")]
+fn exit(status: i32, text: &str) -> ! {
+    if status == 0 {
+        print!("{text}");
+    } else {
+        eprint!("{text}");
+    }
+    process::exit(status)
+}

@@ -1,0 +1,57 @@
+use std::ffi::OsString;
+use std::path::Path;
+
+use larder_examples::Args;
+use larder_examples::args::{BadArgs, HELP};
+
+fn parse(given: &[&str]) -> Result<Option<Args>, BadArgs> {
+    Args::parse(given.iter().map(OsString::from))
+}
+
+#[test]
+fn nothing_given_means_the_defaults_that_the_help_states() {
+    let args = parse(&[]).unwrap().unwrap();
+    assert_eq!(args, Args::default());
+    assert!(HELP.contains(&format!("[{}]", args.port)));
+    assert!(HELP.contains(&format!("[{}]", args.cache)));
+    assert!(HELP.contains("[5m]"));
+    assert!(args.root.join("examples/Cargo.toml").is_file(), "{}", args.root.display());
+}
+
+#[test]
+fn values_follow_their_option_or_an_equals_sign_and_the_last_counts() {
+    let args = parse(&["--port", "1", "--cache=null://?a=b", "--root", "docs", "--timeout", "0", "--port=0"]);
+    let args = args.unwrap().unwrap();
+    assert_eq!(args.port, 0);
+    assert_eq!(args.cache, "null://?a=b");
+    assert_eq!(args.root, Path::new("docs"));
+    assert_eq!(args.timeout, "0");
+}
+
+#[test]
+fn errors_name_the_option_and_what_was_typed() {
+    for (given, said) in [
+        (&["--prot", "1"][..], "`--prot` is no option"),
+        (&["quickstart"], "`quickstart` is no option"),
+        (&["--port"], "--port needs a value after it"),
+        (&["--port", "65536"], "--port takes a number from 0 to 65535, not `65536`"),
+        (&["--port=-1"], "--port takes a number from 0 to 65535, not `-1`"),
+    ] {
+        assert_eq!(parse(given).unwrap_err().to_string(), said);
+    }
+    let error = parse(&["--timeout", "soon"]).unwrap_err().to_string();
+    assert!(error.starts_with("--timeout: "), "{error}");
+    assert!(error.contains("soon"), "{error}");
+}
+
+#[test]
+fn help_is_not_an_error() {
+    assert_eq!(parse(&["--port", "1", "--help"]).unwrap(), None);
+    assert_eq!(parse(&["-h"]).unwrap(), None);
+}
+
+#[test]
+fn debug_does_not_show_the_address_of_the_store() {
+    let args = parse(&["--cache", "redis://user:hunter2@host"]).unwrap().unwrap();
+    assert!(!format!("{args:?}").contains("hunter2"));
+}
