@@ -78,7 +78,11 @@ impl Timestamp {
 /// A duration in nanoseconds, saturating: `Duration::MAX` has more than a `u64` holds.
 const fn nanos(duration: Duration) -> u64 {
     let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { duration.as_secs() * 1_000_000_000 + duration.subsec_nanos() as u64 }
+    if nanos > u64::MAX as u128 {
+        u64::MAX
+    } else {
+        duration.as_secs() * 1_000_000_000 + duration.subsec_nanos() as u64
+    }
 }
 
 /// A source of time. Everything in Larder that reads the time or waits does it through one of these.

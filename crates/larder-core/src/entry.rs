@@ -44,7 +44,13 @@ impl EntryMeta {
     /// assert_eq!(meta.expires_at(), Timestamp::MAX);
     /// ```
     pub fn new(now: Timestamp, expiry: Expiry) -> Self {
-        Self { created: now, stale_at: Timestamp::MAX, expires_at: expiry.deadline(now), cost: 0, fencing: None }
+        Self {
+            created: now,
+            stale_at: Timestamp::MAX,
+            expires_at: expiry.deadline(now),
+            cost: 0,
+            fencing: None,
+        }
     }
 
     /// Records how long the value took to load.

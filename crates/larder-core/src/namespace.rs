@@ -46,7 +46,10 @@ impl Namespace {
     /// ```
     pub fn child(&self, name: &str) -> Result<Self> {
         if name.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidKey, "a namespace needs a name of at least one character"));
+            return Err(Error::new(
+                ErrorKind::InvalidKey,
+                "a namespace needs a name of at least one character",
+            ));
         }
         let mut path = String::from(&*self.0);
         path.extend(encoding::component(name));
@@ -55,7 +58,10 @@ impl Namespace {
         if len > Self::MAX_LEN {
             return Err(Error::new(
                 ErrorKind::InvalidKey,
-                format!("a namespace path of {len} bytes as encoded, the limit is {}: use shorter names", Self::MAX_LEN),
+                format!(
+                    "a namespace path of {len} bytes as encoded, the limit is {}: use shorter names",
+                    Self::MAX_LEN
+                ),
             ));
         }
         Ok(Self(path.into()))

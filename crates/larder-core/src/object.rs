@@ -44,7 +44,9 @@ struct Vtable {
 
 trait HasVtable: Cacheable {
     const VTABLE: &'static Vtable = &Vtable {
-        encode: |data, codec, out| data.downcast_ref::<Self>().expect("made for this type").encode(codec, out),
+        encode: |data, codec, out| {
+            data.downcast_ref::<Self>().expect("made for this type").encode(codec, out)
+        },
         weight: |data| data.downcast_ref::<Self>().expect("made for this type").weight(),
         type_name: std::any::type_name::<Self>,
     };
@@ -127,7 +129,11 @@ impl Object {
         if self.declared_weight > 0 {
             return Ok(self.declared_weight as usize);
         }
-        if let Some(weight) = (self.vtable.weight)(&*self.data) { Ok(weight) } else { Ok(self.encode()?.len()) }
+        if let Some(weight) = (self.vtable.weight)(&*self.data) {
+            Ok(weight)
+        } else {
+            Ok(self.encode()?.len())
+        }
     }
 
     /// The wire form. A value over the cache's limit is an error of kind [`TooLarge`](ErrorKind::TooLarge).
@@ -146,12 +152,17 @@ impl Object {
 
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
-        envelope::encode(Kind::Value, self.codec, &self.meta, out, |out| (self.vtable.encode)(&*self.data, self.codec, out))?;
+        envelope::encode(Kind::Value, self.codec, &self.meta, out, |out| {
+            (self.vtable.encode)(&*self.data, self.codec, out)
+        })?;
         let len = out.len() - start;
         if len > self.limit as usize {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("a value of {len} bytes as encoded, the limit of this cache is {}: raise `max_value_bytes`", self.limit),
+                format!(
+                    "a value of {len} bytes as encoded, the limit of this cache is {}: raise `max_value_bytes`",
+                    self.limit
+                ),
             ));
         }
         Ok(())
@@ -161,6 +172,9 @@ impl Object {
 /// Shows the type and the metadata, never the value.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Object").field("type", &(self.vtable.type_name)()).field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("Object")
+            .field("type", &(self.vtable.type_name)())
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
     }
 }

@@ -280,7 +280,13 @@ pub trait CacheStore: fmt::Debug + Send + Sync + 'static {
     ///     Ok(store.replace(key, seen, Value::Int(0), Expiry::Never).await?.is_some())
     /// }
     /// ```
-    async fn replace(&self, key: &Key, version: &Version, value: Value, expiry: Expiry) -> Result<Option<Version>> {
+    async fn replace(
+        &self,
+        key: &Key,
+        version: &Version,
+        value: Value,
+        expiry: Expiry,
+    ) -> Result<Option<Version>> {
         let _ = (key, version, value, expiry);
         Err(Error::unsupported("replace"))
     }

@@ -23,9 +23,34 @@ pub(crate) const RESERVED: &str = "1/~/";
 pub(crate) const MAX_LEN: usize = 200;
 
 const TEXT: &AsciiSet = &CONTROLS
-    .add(b' ').add(b'!').add(b'"').add(b'#').add(b'$').add(b'%').add(b'&').add(b'\'').add(b'(').add(b')').add(b'*')
-    .add(b'+').add(b',').add(b';').add(b'<').add(b'=').add(b'>').add(b'?').add(b'@').add(b'[').add(b'\\').add(b']')
-    .add(b'^').add(b'_').add(b'`').add(b'{').add(b'|').add(b'}');
+    .add(b' ')
+    .add(b'!')
+    .add(b'"')
+    .add(b'#')
+    .add(b'$')
+    .add(b'%')
+    .add(b'&')
+    .add(b'\'')
+    .add(b'(')
+    .add(b')')
+    .add(b'*')
+    .add(b'+')
+    .add(b',')
+    .add(b';')
+    .add(b'<')
+    .add(b'=')
+    .add(b'>')
+    .add(b'?')
+    .add(b'@')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'_')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 const COMPONENT: &AsciiSet = &TEXT.add(b':').add(b'/').add(b'~');
 
 pub(crate) fn component(name: &str) -> PercentEncode<'_> {
@@ -36,8 +61,8 @@ pub(crate) fn component(name: &str) -> PercentEncode<'_> {
 pub(super) fn encode(path: &str, text: &str) -> ArrayString<MAX_LEN> {
     let mut key = ArrayString::from(path).expect("a path is at most 98 bytes");
     key.push(':');
-    let fits = text.len() <= MAX_LEN
-        && utf8_percent_encode(text, TEXT).all(|part| key.try_push_str(part).is_ok());
+    let fits =
+        text.len() <= MAX_LEN && utf8_percent_encode(text, TEXT).all(|part| key.try_push_str(part).is_ok());
     if !fits {
         key.truncate(path.len());
         key.push('/');
@@ -80,9 +105,9 @@ pub(super) fn is_canonical(key: &str) -> bool {
     let Some(parts) = split(key) else { return false };
     let path_len = parts.path.len() - VERSION.len();
     let path_ok = path_len <= crate::Namespace::MAX_LEN
-        && parts.path[VERSION.len()..].split_terminator('/').all(|name| {
-            decode(name).is_some_and(|plain| same(component(&plain), name))
-        });
+        && parts.path[VERSION.len()..]
+            .split_terminator('/')
+            .all(|name| decode(name).is_some_and(|plain| same(component(&plain), name)));
     let text_ok = match parts.text {
         Some(text) => decode(text).is_some_and(|plain| same(utf8_percent_encode(&plain, TEXT), text)),
         None => {

@@ -84,6 +84,11 @@ impl Key {
         Self::from_canonical(&encoding::encode(encoding::RESERVED, name))
     }
 
+    /// Whether it is one of Larder's own.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.as_str().starts_with(encoding::RESERVED)
+    }
+
     fn from_canonical(encoded: &str) -> Self {
         Self(match ArrayString::from(encoded) {
             Ok(inline) => Repr::Inline(inline),

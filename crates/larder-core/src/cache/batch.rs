@@ -1,0 +1,215 @@
+//! Many keys in one call.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Cache,
+    inner::Inner,
+    ops::{Operation, is_open},
+};
+use crate::{
+    Cacheable, EntryOptions, Error, Expiry, IntoKey, Key, Result, Value, flight::Fence, quarantine::Doubt,
+    value::Opened,
+};
+
+impl Cache {
+    /// [`get`](Cache::get) for each key: the values in the order of the keys, duplicates kept. A key that fails is an error
+    /// of its own.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("a", 1_u8).await?;
+    /// let found = cache.get_many::<u8>(["a", "b"]).await;
+    /// assert_eq!(found[0].as_ref().unwrap().as_deref(), Some(&1));
+    /// assert!(found[1].as_ref().unwrap().is_none());
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn get_many<T: Cacheable>(
+        &self,
+        keys: impl IntoIterator<Item: IntoKey>,
+    ) -> Vec<Result<Option<Arc<T>>>> {
+        let keys: Vec<Result<Key>> = keys.into_iter().map(|key| self.key(key)).collect();
+        let valid: Vec<Key> = keys.iter().filter_map(|key| key.as_ref().ok()).cloned().collect();
+        let mut found = self.inner.read_many(&valid).await.into_iter();
+        keys.into_iter()
+            .map(|key| {
+                let key = key?;
+                let opened = found.next().expect("one result for each valid key");
+                let value =
+                    self.inner.explicit(opened, || None)?.and_then(|opened| self.inner.typed(&key, opened));
+                if value.is_none() {
+                    self.inner.miss(&key);
+                }
+                Ok(value)
+            })
+            .collect()
+    }
+
+    /// The keys that were found, with their values. The first failing key is the error of the whole.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("a", 1_u8).await?;
+    /// let found = cache.get_map::<u8>(["a", "b"]).await?;
+    /// assert_eq!(found.len(), 1);
+    /// assert_eq!(*found["a"], 1);
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn get_map<T: Cacheable>(
+        &self,
+        keys: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<HashMap<String, Arc<T>>> {
+        let keys: Vec<String> = keys.into_iter().map(|key| key.as_ref().to_owned()).collect();
+        let found = self.get_many(&keys).await;
+        keys.into_iter()
+            .zip(found)
+            .filter_map(|(key, value)| Some(value.transpose()?.map(|value| (key, value))))
+            .collect()
+    }
+
+    /// [`set`](Cache::set) for each entry. One result for each, in order.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// let stored = cache.set_many([("a", 1_u8), ("b", 2_u8)]).await;
+    /// assert!(stored.iter().all(Result::is_ok));
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn set_many<K: IntoKey, T: Cacheable>(
+        &self,
+        entries: impl IntoIterator<Item = (K, T)>,
+    ) -> Vec<Result<()>> {
+        self.set_many_with(entries, EntryOptions::new()).await
+    }
+
+    /// As [`set_many`](Cache::set_many), with a timeout or other options of its own.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// use larder_core::Timeout;
+    /// let stored = cache.set_many_with([("a", 1_u8), ("b", 2_u8)], Timeout::Never).await;
+    /// assert_eq!(stored.len(), 2);
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn set_many_with<K: IntoKey, T: Cacheable>(
+        &self,
+        entries: impl IntoIterator<Item = (K, T)>,
+        options: impl Into<EntryOptions>,
+    ) -> Vec<Result<()>> {
+        let options = options.into();
+        let entries = entries.into_iter().map(|(key, value)| (self.key(key), Arc::new(value)));
+        let entries: Vec<_> = entries
+            .map(|(key, value)| {
+                key.map(|key| (key, self.inner.entry(value, &options, std::time::Duration::ZERO)))
+            })
+            .collect();
+        let invalid: Vec<Option<Error>> = entries.iter().map(|entry| entry.as_ref().err().cloned()).collect();
+        let valid: Vec<(Key, Value, Expiry)> =
+            entries.into_iter().flatten().map(|(key, (value, expiry))| (key, value, expiry)).collect();
+        let keys: Vec<Key> = valid.iter().map(|(key, ..)| key.clone()).collect();
+        let inner = Arc::clone(&self.inner);
+        let write = async move {
+            Ok(inner
+                .fenced_many(Operation::idempotent("set_many"), keys, inner.handle.store.set_many(valid))
+                .await)
+        };
+        merge(invalid, self.inner.to_the_end(write).await)
+    }
+
+    /// [`delete`](Cache::delete) for each key. One result for each, in order.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("a", 1_u8).await?;
+    /// let gone = cache.delete_many(["a", "b"]).await;
+    /// assert_eq!((*gone[0].as_ref().unwrap(), *gone[1].as_ref().unwrap()), (true, false));
+    /// # Ok(()) }) }
+    /// ```
+    #[must_use = "a failed invalidation leaves old data: handle its error"]
+    pub fn delete_many(
+        &self,
+        keys: impl IntoIterator<Item: IntoKey>,
+    ) -> impl Future<Output = Vec<Result<bool>>> + Send {
+        let keys: Vec<Result<Key>> = keys.into_iter().map(|key| self.key(key)).collect();
+        let inner = Arc::clone(&self.inner);
+        async move {
+            let invalid = keys.iter().map(|key| key.as_ref().err().cloned()).collect();
+            let valid: Vec<Key> = keys.into_iter().flatten().collect();
+            let work = Arc::clone(&inner);
+            let delete = async move {
+                let delete = work.handle.store.delete_many(&valid);
+                Ok(work.fenced_many(Operation::idempotent("delete_many"), valid.clone(), delete).await)
+            };
+            merge(invalid, inner.to_the_end(delete).await)
+        }
+    }
+}
+
+impl Inner {
+    /// Reads many entries in one call to the store.
+    pub(super) async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Opened>>> {
+        let mut unserved = vec![false; keys.len()];
+        if !self.handle.flights.quarantine.is_empty() {
+            for (key, unserved) in keys.iter().zip(&mut unserved) {
+                *unserved =
+                    self.handle.flights.quarantine.of(key) != Doubt::None && !self.is_served(key).await;
+            }
+        }
+        let now = self.clock.now();
+        let read = async { Ok(self.handle.store.get_many(keys).await) };
+        let found = match self.point(Operation::idempotent("get_many"), read).await {
+            Ok(found) => found,
+            Err(error) => vec![Err(error); keys.len()],
+        };
+        let found = keys.iter().zip(found).zip(unserved);
+        found
+            .map(|((key, value), unserved)| {
+                Ok(value?.filter(|_| !unserved).and_then(|value| self.judge(key, now, value)))
+            })
+            .collect()
+    }
+
+    /// A batch of writes, each fenced from running loads of its key.
+    async fn fenced_many<T>(
+        &self,
+        operation: Operation,
+        keys: Vec<Key>,
+        batch: impl Future<Output = Vec<Result<T>>>,
+    ) -> Vec<Result<T>> {
+        let mut fences = Vec::with_capacity(keys.len());
+        for key in &keys {
+            fences.push(Fence::around_key(&self.handle.flights, key).await);
+        }
+        let results = match self.point(operation, async { Ok(batch.await) }).await {
+            Ok(results) => results,
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (fence, result) in fences.into_iter().zip(&results) {
+            if let Err(error) = result
+                && is_open(error)
+            {
+                self.store_error(operation.name, error);
+            }
+            super::write::settle(fence, result, true);
+        }
+        results
+    }
+}
+
+/// Puts the errors of invalid keys back where those keys stood.
+fn merge<T>(invalid: Vec<Option<Error>>, valid: Result<Vec<Result<T>>>) -> Vec<Result<T>> {
+    let (mut results, failed) = match valid {
+        Ok(results) => (results.into_iter(), None),
+        Err(error) => (Vec::new().into_iter(), Some(error)),
+    };
+    let mut next = || match &failed {
+        Some(error) => Err(error.clone()),
+        None => results.next().expect("one result for each valid key"),
+    };
+    invalid.into_iter().map(|invalid| invalid.map_or_else(&mut next, Err)).collect()
+}

@@ -1,0 +1,141 @@
+//! How the cache calls its store: bounded in time, and carried to the end where the outcome matters.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use super::inner::Inner;
+use crate::{BoxFuture, Error, ErrorKind, Result, spawn};
+
+/// An operation on the store, as far as a timeout is concerned.
+#[derive(Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    /// What a timeout means: repeating it is harmless, or it may have run and may still appear.
+    on_timeout: ErrorKind,
+}
+
+impl Operation {
+    pub(super) const fn idempotent(name: &'static str) -> Self {
+        Self { name, on_timeout: ErrorKind::Timeout }
+    }
+
+    pub(super) const fn once(name: &'static str) -> Self {
+        Self { name, on_timeout: ErrorKind::Ambiguous }
+    }
+}
+
+impl Inner {
+    /// A point operation or batch, within the operation timeout. Its error is counted.
+    pub(super) async fn point<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.bounded(operation, self.operation_timeout, call).await
+    }
+
+    /// `clear` and `keys`, within their own timeout.
+    pub(super) async fn bulk<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.bounded(operation, self.bulk_timeout, call).await
+    }
+
+    async fn bounded<T>(
+        &self,
+        operation: Operation,
+        limit: Duration,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = match self.within(limit, call).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(Error::new(
+                operation.on_timeout,
+                format!("`{}` on the store did not end within {limit:?}", operation.name),
+            )),
+            Err(no_timer) => Err(no_timer),
+        };
+        if let Err(error) = &result
+            && is_trouble(error)
+        {
+            self.store_error(operation.name, error);
+        }
+        result
+    }
+
+    /// Waits for `future` for at most `limit`; `None` when that is over. What is ready at once costs no timer, and needs
+    /// no runtime.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<Option<T>> {
+        let mut future = pin!(future);
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return Ok(Some(output));
+        }
+        if self.clock.is_real() {
+            spawn::current()?;
+        }
+        let mut timer = self.clock.sleep(limit);
+        Ok(poll_fn(|context| {
+            // The future first: one that is ready as its time ends is in time.
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            timer.as_mut().poll(context).map(|()| None)
+        })
+        .await)
+    }
+
+    /// Carries `work` to its end even if the caller goes away: in the caller while it does not wait for anything, else in
+    /// a task. Without a runtime it stays in the caller.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut work: BoxFuture<'static, Result<T>> = Box::pin(work);
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
+            return output;
+        }
+        if spawn::current().is_err() {
+            return work.await;
+        }
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let task = self.tasks.track_future(async move {
+            // Nobody listens any more if the caller went away: the work is done all the same.
+            let _ = send.send(work.await);
+        });
+        self.spawn.spawn(Box::pin(task))?;
+        receive.await.unwrap_or_else(|gone| {
+            Err(Error::new(ErrorKind::Ambiguous, "the runtime shut down during the operation")
+                .with_source(gone))
+        })
+    }
+}
+
+/// Whether an error says something about the store, not about what it was asked.
+fn is_trouble(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::WrongType
+            | ErrorKind::Overflow
+            | ErrorKind::Unsupported
+            | ErrorKind::InvalidKey
+            | ErrorKind::TooLarge
+    )
+}
+
+/// Whether an error leaves open if the operation took effect.
+pub(super) fn is_open(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Ambiguous | ErrorKind::Corrupt
+    )
+}

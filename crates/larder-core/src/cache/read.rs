@@ -1,0 +1,181 @@
+//! Reading: `get`, `has`, `expiry`, `keys`.
+
+use std::sync::Arc;
+
+use super::{Cache, FailurePolicy, inner::Inner, ops::Operation};
+use crate::{
+    Cacheable, Error, Expiry, IntoKey, Key, Operations, Result, Timestamp, Value,
+    decide::{Decision, decide},
+    quarantine::Doubt,
+    value::Opened,
+};
+
+impl Cache {
+    /// The value under `key`, `None` if there is none, it has expired, or it does not decode as `T`.
+    ///
+    /// On an in-process store a hit is a pointer copy. A stored `None` is `Some(Arc(None))`, never confused with a
+    /// miss.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("name", "Ada".to_owned()).await?;
+    /// let name = cache.get::<String>("name").await?;
+    /// assert_eq!(name.unwrap().as_str(), "Ada");
+    /// assert!(cache.get::<String>("nothing").await?.is_none());
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn get<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
+        let key = key.into_key(&self.namespace)?;
+        match self.inner.peek::<T>(&key) {
+            Some(Some(hit)) => Ok(Some(hit)),
+            known => Box::pin(self.inner.get_slowly(&key, known.is_some())).await,
+        }
+    }
+
+    /// Whether [`get`](Cache::get) would find an entry, whatever its type.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("nothing", None::<u8>).await?;
+    /// assert!(cache.has("nothing").await?);
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn has(&self, key: impl IntoKey) -> Result<bool> {
+        let key = key.into_key(&self.namespace)?;
+        let read = self.inner.read(&key).await.map(|opened| opened.is_some());
+        self.inner.explicit(read, || false)
+    }
+
+    /// How long the entry under `key` has left, `None` if there is none. For a counter this needs a store with
+    /// [`EXPIRY`](Operations::EXPIRY).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// use larder_core::{Expiry, Timeout};
+    /// cache.set_with("pi", 3.14, Timeout::Never).await?;
+    /// assert_eq!(cache.expiry("pi").await?, Some(Expiry::Never));
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn expiry(&self, key: impl IntoKey) -> Result<Option<Expiry>> {
+        let key = key.into_key(&self.namespace)?;
+        let Some(opened) = self.inner.read(&key).await? else { return Ok(None) };
+        match opened.meta() {
+            Some(meta) => Ok(Some(Expiry::until(meta.expires_at(), self.inner.clock.now()))),
+            None => {
+                self.inner.point(Operation::idempotent("expiry"), self.inner.handle.store.expiry(&key)).await
+            }
+        }
+    }
+
+    /// The keys in this namespace and its children, in no order. Each works in every operation of this cache, also where its
+    /// text was too long to be kept. Needs a store with [`KEYS`](Operations::KEYS).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("a", 1_u8).await?;
+    /// let keys = cache.keys().await?;
+    /// assert_eq!(keys[0].text().as_deref(), Some("a"));
+    /// cache.delete(&keys[0]).await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn keys(&self) -> Result<Vec<Key>> {
+        let mut keys = self
+            .inner
+            .bulk(Operation::idempotent("keys"), self.inner.handle.store.keys(&self.namespace))
+            .await?;
+        keys.retain(|key| !key.is_reserved() && self.inner.handle.flights.quarantine.of(key) == Doubt::None);
+        Ok(keys)
+    }
+}
+
+impl Inner {
+    /// A hit that can be had at once; `Some(None)` is a miss known at once.
+    pub(super) fn peek<T: Cacheable>(&self, key: &Key) -> Option<Option<Arc<T>>> {
+        if !self.handle.flights.quarantine.is_empty() {
+            return None;
+        }
+        let now = self.clock.now();
+        let value = self.handle.store.peek(key, now)?;
+        Some(value.and_then(|value| self.typed(key, self.judge(key, now, value)?)))
+    }
+
+    async fn get_slowly<T: Cacheable>(&self, key: &Key, known_miss: bool) -> Result<Option<Arc<T>>> {
+        let found = if known_miss { Ok(None) } else { self.find(key).await };
+        let found = self.explicit(found, || None)?;
+        if found.is_none() {
+            self.miss(key);
+        }
+        Ok(found)
+    }
+
+    /// The value under `key` if it is fresh and decodes; counts hits, leaves misses to the caller.
+    pub(super) async fn find<T: Cacheable>(&self, key: &Key) -> Result<Option<Arc<T>>> {
+        Ok(self.read(key).await?.and_then(|opened| self.typed(key, opened)))
+    }
+
+    /// The fresh entry under `key`.
+    pub(super) async fn read(&self, key: &Key) -> Result<Option<Opened>> {
+        if !self.is_served(key).await {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let value = match self.handle.store.peek(key, now) {
+            Some(known) => known,
+            None => self.point(Operation::idempotent("get"), self.handle.store.get(key)).await?,
+        };
+        Ok(value.and_then(|value| self.judge(key, now, value)))
+    }
+
+    /// Whether this process may serve `key` from the store. A key in doubt is deleted first, which settles it.
+    pub(super) async fn is_served(&self, key: &Key) -> bool {
+        match self.handle.flights.quarantine.of(key) {
+            Doubt::None => true,
+            Doubt::Namespace => false,
+            Doubt::Key => self.invalidate(key).await.is_ok(),
+        }
+    }
+
+    /// Opens what the store returned, if it may be served now.
+    pub(super) fn judge(&self, key: &Key, now: Timestamp, value: Value) -> Option<Opened> {
+        match value.open() {
+            Ok(opened) => {
+                opened.filter(|opened| opened.meta().is_none_or(|meta| decide(now, meta) == Decision::Fresh))
+            }
+            Err(error) => {
+                self.undecodable(key, &error);
+                None
+            }
+        }
+    }
+
+    /// Reads an entry as a type. What does not decode is a miss, counted.
+    pub(super) fn typed<T: Cacheable>(&self, key: &Key, opened: Opened) -> Option<Arc<T>> {
+        let cost = opened.meta().map(crate::EntryMeta::cost).unwrap_or_default();
+        match opened.into_typed() {
+            Ok(value) => {
+                self.hit(key, cost);
+                Some(value)
+            }
+            Err(error) => {
+                self.undecodable(key, &error);
+                None
+            }
+        }
+    }
+
+    /// Applies the policy of explicit reads to the store's error.
+    pub(super) fn explicit<T>(&self, result: Result<T, Error>, miss: impl FnOnce() -> T) -> Result<T> {
+        match (result, self.explicit_errors) {
+            (Err(_), FailurePolicy::Miss) => Ok(miss()),
+            (result, _) => result,
+        }
+    }
+
+    pub(super) fn needs(&self, operations: Operations, name: &str) -> Result<()> {
+        if self.handle.capabilities.supports(operations) { Ok(()) } else { Err(Error::unsupported(name)) }
+    }
+}

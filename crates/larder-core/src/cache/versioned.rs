@@ -1,0 +1,135 @@
+//! Operations that read and write in one: `take` and `touch`.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Cache, inner::Inner, ops::Operation, write::settle};
+use crate::{
+    Cacheable, Error, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Timeout, Value, Version, envelope,
+    flight::Fence, value::Opened,
+};
+
+/// How often to begin anew where another writer came between. Each round one of the writers has won, so more than this
+/// means a key that is written without pause.
+const ROUNDS: usize = 32;
+
+impl Cache {
+    /// Removes the value under `key` and returns it. Of concurrent calls exactly one gets it. Needs a store with
+    /// [`VERSIONS`](Operations::VERSIONS).
+    ///
+    /// An entry that does not decode as `T` is left where it is, and is a miss.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// cache.set("token", "once".to_owned()).await?;
+    /// assert_eq!(cache.take::<String>("token").await?.unwrap().as_str(), "once");
+    /// assert!(cache.take::<String>("token").await?.is_none());
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn take<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
+        let key = key.into_key(&self.namespace)?;
+        self.inner.needs(Operations::VERSIONS, "take")?;
+        let inner = Arc::clone(&self.inner);
+        let take = async move {
+            for _ in 0..ROUNDS {
+                let Some((opened, version)) = inner.read_versioned(&key).await? else {
+                    inner.miss(&key);
+                    return Ok(None);
+                };
+                let Some(value) = inner.typed(&key, opened) else { return Ok(None) };
+                let fence = Fence::around_key(&inner.handle.flights, &key).await;
+                // Replacing it by what is past already is deleting this state of it, and no other.
+                let call =
+                    inner.handle.store.replace(&key, &version, Value::Int(0), Expiry::After(Duration::ZERO));
+                let removed = inner.point(Operation::once("replace"), call).await;
+                settle(fence, &removed, false);
+                if removed?.is_some() {
+                    return Ok(Some(value));
+                }
+            }
+            Err(contended("take"))
+        };
+        self.inner.to_the_end(take).await
+    }
+
+    /// Gives the entry under `key` another timeout, from now on; `false` if there is none. Needs a store with
+    /// [`VERSIONS`](Operations::VERSIONS), and [`TOUCH`](Operations::TOUCH) for counters.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// use larder_core::{Expiry, Timeout};
+    /// cache.set("session", "..".to_owned()).await?;
+    /// assert!(cache.touch("session", Timeout::Never).await?);
+    /// assert_eq!(cache.expiry("session").await?, Some(Expiry::Never));
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn touch(&self, key: impl IntoKey, timeout: impl Into<Timeout>) -> Result<bool> {
+        let key = key.into_key(&self.namespace)?;
+        self.inner.needs(Operations::VERSIONS, "touch")?;
+        let expiry = timeout.into().resolve(self.inner.default_expiry);
+        let inner = Arc::clone(&self.inner);
+        let touch = async move {
+            for _ in 0..ROUNDS {
+                let Some((opened, version)) = inner.read_versioned(&key).await? else { return Ok(false) };
+                let value = match opened {
+                    Opened::Int(_) => {
+                        inner.needs(Operations::TOUCH, "touch")?;
+                        return inner
+                            .point(Operation::idempotent("touch"), inner.handle.store.touch(&key, expiry))
+                            .await;
+                    }
+                    // The entry's own expiry decides, so it must change with the store's.
+                    entry => inner.with_expiry(entry, expiry)?,
+                };
+                let call = inner.handle.store.replace(&key, &version, value, expiry);
+                if inner.point(Operation::idempotent("replace"), call).await?.is_some() {
+                    return Ok(true);
+                }
+            }
+            Err(contended("touch"))
+        };
+        self.inner.to_the_end(touch).await
+    }
+}
+
+impl Inner {
+    async fn read_versioned(&self, key: &Key) -> Result<Option<(Opened, Version)>> {
+        if !self.is_served(key).await {
+            return Ok(None);
+        }
+        let call = self.handle.store.get_versioned(key);
+        let found = self.point(Operation::idempotent("get_versioned"), call).await?;
+        let now = self.clock.now();
+        Ok(found.and_then(|(value, version)| Some((self.judge(key, now, value)?, version))))
+    }
+
+    /// The same entry with another expiry.
+    fn with_expiry(&self, entry: Opened, expiry: Expiry) -> Result<Value> {
+        let ends = expiry.deadline(self.clock.now());
+        match entry {
+            Opened::Object(object) => {
+                let mut meta = object.meta().clone();
+                meta.expires_at = ends;
+                Ok(Value::Object(object.with_meta(meta)))
+            }
+            Opened::Envelope(mut entry) => {
+                entry.meta.expires_at = ends;
+                let mut out = Vec::new();
+                envelope::encode(entry.kind, entry.codec, &entry.meta, &mut out, |out| {
+                    out.extend_from_slice(&entry.payload);
+                    Ok(())
+                })?;
+                Ok(Value::Bytes(out.into()))
+            }
+            Opened::Int(int) => Ok(Value::Int(int)),
+        }
+    }
+}
+
+fn contended(operation: &str) -> Error {
+    Error::new(
+        ErrorKind::Overloaded,
+        format!("`{operation}` lost {ROUNDS} times to other writers of the key"),
+    )
+}

@@ -1,0 +1,75 @@
+//! The invalidator's side: what surrounds every write that is not a load's.
+
+use tokio::sync::watch;
+
+use super::FlightTable;
+use crate::{Key, Namespace, sync::Arc};
+
+/// Held while an invalidation is under way: from before its store operation until after it. Dropping it ends the
+/// invalidation; [`failed`](Fence::failed) first says that its outcome is unknown.
+pub(crate) struct Fence {
+    table: Arc<FlightTable>,
+    of: Of,
+}
+
+enum Of {
+    Key(Key),
+    Namespace(Namespace),
+}
+
+impl Fence {
+    /// Detaches the flight of `key` and waits until no result is being written under it.
+    pub(crate) async fn around_key(table: &Arc<FlightTable>, key: &Key) -> Self {
+        let writing = table.begin_invalidation(key);
+        let fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()) };
+        if let Some(writing) = writing {
+            ended(writing).await;
+        }
+        fence
+    }
+
+    /// The same for every key in a namespace.
+    pub(crate) async fn around_namespace(table: &Arc<FlightTable>, namespace: &Namespace) -> Self {
+        // Registered before the shards are looked at: a write that begins after its shard was looked at sees this.
+        table.clears.begin(namespace);
+        let fence = Self { table: Arc::clone(table), of: Of::Namespace(namespace.clone()) };
+        for writing in table.detach_all(namespace) {
+            ended(writing).await;
+        }
+        fence
+    }
+
+    /// The operation's outcome is unknown: what it was to remove is not served until it is known to be gone.
+    pub(crate) fn failed(self) {
+        match &self.of {
+            Of::Key(key) => self.table.quarantine.key(key),
+            Of::Namespace(namespace) => self.table.quarantine.namespace(namespace.as_str()),
+        }
+    }
+
+    /// The operation is confirmed: whatever stood in doubt here no longer does.
+    pub(crate) fn confirmed(self) {
+        match &self.of {
+            Of::Key(key) => self.table.quarantine.release_key(key),
+            Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace),
+        }
+    }
+}
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        match &self.of {
+            Of::Key(key) => self.table.end_invalidation(key),
+            Of::Namespace(namespace) => {
+                // Detached before the clear is unregistered: a flight that began during it never finds the way open.
+                self.table.detach_all(namespace);
+                self.table.clears.end(namespace);
+            }
+        }
+    }
+}
+
+/// A write ends when its sender is dropped.
+async fn ended(mut writing: watch::Receiver<()>) {
+    while writing.changed().await.is_ok() {}
+}

@@ -1,0 +1,101 @@
+//! Counters that every thread can bump without waiting for another.
+
+use std::{cell::Cell, time::Duration};
+
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a cache has counted since it was built, its child namespaces included.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+/// # fn main() { example(|cache| async move {
+/// cache.set("a", 1_u8).await?;
+/// cache.get::<u8>("a").await?;
+/// cache.get::<u8>("b").await?;
+/// let stats = cache.stats();
+/// assert_eq!((stats.hits, stats.misses), (1, 1));
+/// assert_eq!(stats.hit_ratio(), Some(0.5));
+/// # Ok(()) }) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads that found a fresh value.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Loaders that ran to a value.
+    pub loads: u64,
+    /// Loaders that failed, panicked or ran out of time.
+    pub load_errors: u64,
+    /// Callers who joined a running load.
+    pub joined: u64,
+    /// Loaded values that were not kept.
+    pub not_kept: u64,
+    /// Failed store operations, also where the cache went on without them.
+    pub store_errors: u64,
+    /// Entries that did not decode.
+    pub undecodable: u64,
+    /// Entries the store let go because it was full.
+    pub evictions: u64,
+    /// What the hits would have cost to load.
+    pub time_saved: Duration,
+}
+
+impl Stats {
+    /// Hits among all reads, from 0 to 1; `None` before the first read.
+    ///
+    /// ```
+    /// assert_eq!(larder_core::Stats::default().hit_ratio(), None);
+    /// ```
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let reads = self.hits + self.misses;
+        #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
+        (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
+}
+
+/// One counter of [`Stats`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    Hits,
+    Misses,
+    Loads,
+    LoadErrors,
+    Joined,
+    NotKept,
+    StoreErrors,
+    Undecodable,
+    SavedNanos,
+}
+
+const COUNTERS: usize = Counter::SavedNanos as usize + 1;
+
+/// The counters, once per stripe. A thread always uses the same stripe, so that on a hit no two threads write to one
+/// cache line (128 bytes: processors fetch lines in pairs).
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    stripes: [Stripe; STRIPES],
+}
+
+const STRIPES: usize = 16;
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe([AtomicU64; COUNTERS]);
+
+thread_local! {
+    static STRIPE: Cell<usize> = Cell::new(NEXT_STRIPE.fetch_add(1, Ordering::Relaxed) % STRIPES);
+}
+
+static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
+
+impl Counters {
+    pub(crate) fn add(&self, counter: Counter, amount: u64) {
+        self.stripes[STRIPE.get()].0[counter as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sum(&self, counter: Counter) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.0[counter as usize].load(Ordering::Relaxed)).sum()
+    }
+}

@@ -1,0 +1,107 @@
+//! `cargo xtask exam`: tests that run for long, each with a bound.
+
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{program, spawn_piped};
+use crate::test::{Report, binaries, follow};
+use crate::workspace::Workspace;
+
+struct Exam {
+    name: &'static str,
+    what: &'static str,
+    minutes: u64,
+    package: &'static str,
+    target: &'static str,
+    /// What to run of the test binary: a filter, and options.
+    args: &'static [&'static str],
+    env: (&'static str, &'static str),
+}
+
+const EXAMS: &[Exam] = &[
+    Exam {
+        name: "race",
+        what: "invalidations against loads, 100 000 rounds",
+        minutes: 30,
+        package: "larder-tests",
+        target: "it",
+        args: &["race::", "--nocapture"],
+        env: ("LARDER_RACE_ROUNDS", "100000"),
+    },
+    Exam {
+        name: "model",
+        what: "random operations on SimpleStore against the reference model, 20 000 sequences",
+        minutes: 30,
+        package: "larder-simple",
+        target: "conformance",
+        args: &["model"],
+        env: ("LARDER_MODEL_CASES", "20000"),
+    },
+];
+
+pub(crate) fn is_known(name: &str) -> bool {
+    name == "all" || EXAMS.iter().any(|exam| exam.name == name)
+}
+
+pub(crate) fn list() -> ExitCode {
+    for exam in EXAMS {
+        println!("{:<8} at most {:>3} min  {}", exam.name, exam.minutes, exam.what);
+    }
+    ExitCode::SUCCESS
+}
+
+pub(crate) fn command(workspace: &Workspace, name: &str) -> ExitCode {
+    let mut failed = false;
+    for exam in EXAMS.iter().filter(|exam| name == "all" || exam.name == name) {
+        println!("== exam {}: {}, at most {} min after its build", exam.name, exam.what, exam.minutes);
+        let start = Instant::now();
+        let result = sit(workspace, exam);
+        let seconds = start.elapsed().as_secs_f64();
+        match result {
+            Ok(report) => {
+                println!("== exam {}: ok after {seconds:.1} s; {}", exam.name, report.closing_line());
+            }
+            Err(error) => {
+                println!("== exam {}: FAILED after {seconds:.1} s: {error:#}", exam.name);
+                failed = true;
+            }
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Builds the test binary, then starts it without cargo between, so that ending it at its bound ends it wholly.
+fn sit(workspace: &Workspace, exam: &Exam) -> Result<Report> {
+    let args = ["test", "--release", "--all-features", "-p", exam.package, "--test", exam.target];
+    let built = binaries::build(workspace, &args)?;
+    let binary =
+        built.iter().find(|binary| binary.package == exam.package).context("cargo built no such test")?;
+    let package = workspace.packages.iter().find(|package| package.name == exam.package);
+    let dir = &package.context("the package is gone")?.dir;
+    let path = binary.executable.to_str().context("the path of the test is not UTF-8")?;
+    let mut command = program(dir, path, exam.args);
+    command.env(exam.env.0, exam.env.1).env("CARGO_MANIFEST_DIR", dir);
+
+    let (mut child, output) = spawn_piped(&mut command)?;
+    let reader = std::thread::spawn(move || follow(output, Report::default()));
+    let deadline = Instant::now() + Duration::from_secs(exam.minutes * 60);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            child.kill().context("cannot end the exam")?;
+            child.wait()?;
+            bail!("not done within {} min; ended", exam.minutes);
+        }
+        sleep(Duration::from_millis(100));
+    };
+    let mut report = reader.join().expect("reading lines does not panic")?;
+    report.ended(status.success());
+    println!("\n{}", report.table());
+    report.verdict()?;
+    Ok(report)
+}
