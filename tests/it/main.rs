@@ -1,1 +1,3 @@
 //! End-to-end tests of Larder, by topic.
+
+mod race;
