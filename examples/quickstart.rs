@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example quickstart`, then `curl localhost:3000/user/ada`, twice. `-- --help` lists the options.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,28 +12,29 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use larder::tower::CacheLayer;
-use larder::{Cache, Timeout};
+use larder::{Cache, Source, Timeout};
 use larder_examples::log::CACHE_HEADER;
 use larder_examples::{Args, Report, Site, pages, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), Report> {
     let args = Args::from_env();
+    // The store is whatever the address says; nothing below knows which.
     let cache = larder::connect(&args.cache).await?;
     let site = Site::open(&args.root, Duration::from_secs(1))?;
     serve(args.port, app(cache, site, args.timeout)?).await?;
     Ok(())
 }
 
-/// The whole application over one cache, whichever store that is.
-pub fn app(cache: Cache, site: Site, timeout: Timeout) -> Result<Router, Report> {
-    // Whole pages: a layer in front of handlers that know nothing of it.
-    let layer = CacheLayer::builder(cache.namespace("pages")?).timeout(timeout).hit_header(CACHE_HEADER).build();
+pub(crate) fn app(cache: Cache, site: Site, timeout: Timeout) -> Result<Router, Report> {
+    // Whole pages: a layer around handlers that know nothing of it.
+    let pages =
+        CacheLayer::builder(cache.namespace("pages")?).timeout(timeout).hit_header(CACHE_HEADER).build()?;
     let documents = Router::new()
         .route("/", get(Site::index))
         .route("/docs/{*path}", get(Site::document))
         .route("/search", get(Site::search))
-        .layer(layer)
+        .layer(pages)
         .with_state(site.clone());
 
     let users = cache.namespace("users")?;
@@ -53,22 +55,25 @@ struct App {
     timeout: Timeout,
 }
 
-/// A value: looked up once, however many ask for it at the same time.
+/// One value: looked up once, however many ask for it at the same time, then kept.
 async fn user(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Report> {
     let directory = Arc::clone(app.site.users());
-    let key = name.clone();
-    let user = app.users.get_or_load(&key, move || async move { Ok::<_, Report>(directory.lookup(&name).await) }).await?;
-    let header = if user.is_hit() { "hit" } else { "miss" };
-    Ok(([(CACHE_HEADER, header)], pages::user(user.as_ref())).into_response())
+    let who = name.clone();
+    let look_up = || async move { Ok::<_, Infallible>(directory.lookup(&who).await) };
+    let user = app.users.get_or_load_with(&name, app.timeout, look_up).await?;
+
+    let loaded_here = matches!(user.source(), Source::Loaded(_));
+    let header = (CACHE_HEADER, if loaded_here { "miss" } else { "hit" });
+    Ok(([header], pages::user(user.as_ref())).into_response())
 }
 
-/// Empties the cache, its namespaces too.
+/// Empties the cache. A lookup that is running now will not put its result back.
 async fn reset(State(app): State<App>, headers: HeaderMap) -> Result<Response, Report> {
     app.cache.clear().await?;
     Ok(pages::emptied(&headers))
 }
 
-/// What the cache was good for.
+/// What the cache was good for: hits, misses, time saved.
 async fn stats(State(app): State<App>, headers: HeaderMap) -> Response {
     pages::stats(&headers, &app.cache.stats())
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process;
 
+use larder::Timeout;
+
 /// What the command line may say.
 pub const HELP: &str = "\
 A small web site over this repository's documents, with a cache in front.
@@ -26,8 +28,8 @@ pub struct Args {
     pub port: u16,
     /// The address of the store.
     pub cache: String,
-    /// How long to keep what is cached.
-    pub timeout: String,
+    /// How long to keep what is cached; unless it is given, what the cache was connected with.
+    pub timeout: Timeout,
     /// The directory whose Markdown files are shown.
     pub root: PathBuf,
 }
@@ -41,7 +43,7 @@ impl Default for Args {
         Self {
             port: 3000,
             cache: "memory://".to_owned(),
-            timeout: "5m".to_owned(),
+            timeout: Timeout::Default,
             root: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")),
         }
     }
@@ -99,7 +101,9 @@ impl Args {
                     .parse()
                     .map_err(|_| BadArgs(format!("--port takes a number from 0 to 65535, not `{value}`")))?;
             }
-            "--timeout" => self.timeout = value,
+            "--timeout" => {
+                self.timeout = value.parse().map_err(|error| BadArgs(format!("--timeout: {error}")))?;
+            }
             _ => self.cache = value,
         }
         Ok(())

@@ -9,8 +9,8 @@ use crate::markdown;
 
 /// A directory of Markdown files.
 ///
-/// Hidden files and directories and those named `target` are left out. A symbolic link to a file counts when the file
-/// is in the directory too; links to directories are not followed.
+/// Hidden files and directories and those named `target` are left out. A symbolic link can be read when it leads to a
+/// document in the same directory; it is not listed, because that document is.
 #[derive(Debug, Clone)]
 pub struct Docs {
     root: PathBuf,
@@ -56,7 +56,9 @@ impl Docs {
                     if let Ok(entries) = fs::read_dir(entry.path()) {
                         directories.push((entries, path + "/"));
                     }
-                } else if let Ok(Some(document)) = self.read(&path) {
+                } else if kind.is_file()
+                    && let Ok(Some(document)) = self.read(&path)
+                {
                     documents.push(document);
                 }
             }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
+use larder::Stats;
 
 use crate::docs::Document;
 use crate::layout::{escape, in_path, page, plain, wants_html};
@@ -55,6 +56,38 @@ pub fn user(user: Option<&User>) -> Response<Body> {
         user.born
     );
     page(StatusCode::OK, &user.full_name, &body)
+}
+
+/// What the cache was good for: a page for a browser, JSON for everything else.
+pub fn stats(headers: &HeaderMap, stats: &Stats) -> Response<Body> {
+    let Stats { hits, misses, loads, joined, evictions, time_saved, .. } = *stats;
+    let ratio = stats.hit_ratio();
+    let saved = time_saved.as_secs_f64();
+    if !wants_html(headers) {
+        let ratio = ratio.map_or("null".to_owned(), |ratio| format!("{ratio:.4}"));
+        let json = format!(
+            "{{\"hits\": {hits}, \"misses\": {misses}, \"hit_ratio\": {ratio}, \"loads\": {loads}, \
+             \"joined\": {joined}, \"evictions\": {evictions}, \"time_saved_seconds\": {saved:.3}}}\n"
+        );
+        return plain("application/json", json);
+    }
+    let ratio = ratio.map_or("no reads yet".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0));
+    let rows = [
+        ("Hit ratio", ratio),
+        ("Time saved", format!("{saved:.3} s")),
+        ("Hits", hits.to_string()),
+        ("Misses", misses.to_string()),
+        ("Loads", loads.to_string()),
+        ("Callers who joined a running load", joined.to_string()),
+        ("Evictions", evictions.to_string()),
+    ];
+    let rows: Vec<_> =
+        rows.iter().map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>")).collect();
+    page(
+        StatusCode::OK,
+        "Statistics",
+        &format!("<h1>Statistics</h1>\n<table>\n{}\n</table>", rows.join("\n")),
+    )
 }
 
 /// That the cache is empty now.

@@ -1,3 +1,4 @@
 //! End-to-end tests of Larder, by topic.
 
+mod quickstart;
 mod race;

@@ -1,6 +1,9 @@
 //! The demonstration site over real HTTP: the quickstart's own router in this process, and the program as a newcomer
 //! starts it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![expect(clippy::disallowed_methods, reason = "the clients and the server of a test are its outermost edge")]
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +24,7 @@ use tokio::net::TcpListener;
 #[path = "../../examples/quickstart.rs"]
 mod example;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// The quickstart's application on a port of its own, over a store with a clock that stands still.
 struct Running {
@@ -33,8 +36,8 @@ struct Running {
 impl Running {
     async fn start(lookup: Duration) -> Self {
         let clock = ManualClock::default();
-        let store = SimpleStore::builder().clock(clock.clone()).build();
-        let cache = Cache::builder(Arc::new(store)).clock(clock.clone()).build();
+        let store = SimpleStore::builder().clock(Arc::new(clock.clone())).build().unwrap();
+        let cache = Cache::builder(store).clock(Arc::new(clock.clone())).build().unwrap();
         let site = Site::open(repository(), lookup).unwrap();
         let app = example::app(cache, site.clone(), Timeout::After(MINUTE)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,6 +104,7 @@ async fn twenty_who_ask_for_one_cold_user_share_one_lookup() {
         assert!(answer.body.contains("Ada Lovelace"), "{}", answer.body);
     }
     assert_eq!(site.site.users().lookups(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.cache == "miss").count(), 1, "{answers:#?}");
     assert_eq!(site.web.get("/user/ada").await.cache, "hit");
     assert_eq!(site.web.get("/user/grace").await.cache, "miss");
     assert_eq!(site.site.users().lookups(), 2);
@@ -110,7 +114,7 @@ async fn twenty_who_ask_for_one_cold_user_share_one_lookup() {
 async fn a_user_expires_to_the_nanosecond() {
     let site = Running::start(Duration::ZERO).await;
     assert_eq!(site.web.get("/user/alan").await.cache, "miss");
-    site.clock.advance(MINUTE - Duration::from_nanos(1));
+    site.clock.advance(Duration::from_nanos(59_999_999_999));
     assert_eq!(site.web.get("/user/alan").await.cache, "hit");
     site.clock.advance(Duration::from_nanos(1));
     assert_eq!(site.web.get("/user/alan").await.cache, "miss");
@@ -149,7 +153,10 @@ async fn a_search_finds_and_marks_the_words() {
     let site = Running::start(Duration::ZERO).await;
     let found = site.web.get("/search?q=demonstration+site").await.body;
     let first = found.find("<li>").map(|at| &found[at..]).unwrap();
-    assert!(first.starts_with("<li><a href=\"/docs/examples/README.md\">The demonstration site</a>"), "{first}");
+    assert!(
+        first.starts_with("<li><a href=\"/docs/examples/README.md\">The demonstration site</a>"),
+        "{first}"
+    );
     assert!(first.contains("<mark>demonstration</mark> <mark>site</mark>"), "{first}");
     assert!(site.web.get("/search?q=zyzzyva").await.body.contains("0 of "));
 }
@@ -236,7 +243,8 @@ impl Program {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().expect("the program prints where it listens").unwrap();
-        let address = first.strip_prefix("Listening on http://").expect("the address comes first").parse().unwrap();
+        let address =
+            first.strip_prefix("Listening on http://").expect("the address comes first").parse().unwrap();
         Self { child, web: Web::new(address), lines }
     }
 }

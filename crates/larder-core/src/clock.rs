@@ -1,6 +1,7 @@
 //! Where time comes from: the one seam through which Larder reads a clock or waits.
 
 use std::{
+    collections::HashMap,
     fmt,
     future::Future,
     pin::Pin,
@@ -77,12 +78,7 @@ impl Timestamp {
 
 /// A duration in nanoseconds, saturating: `Duration::MAX` has more than a `u64` holds.
 const fn nanos(duration: Duration) -> u64 {
-    let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 {
-        u64::MAX
-    } else {
-        duration.as_secs() * 1_000_000_000 + duration.subsec_nanos() as u64
-    }
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 /// A source of time. Everything in Larder that reads the time or waits does it through one of these.
@@ -223,8 +219,9 @@ pub struct ManualClock(Arc<Mutex<Manual>>);
 #[derive(Debug)]
 struct Manual {
     now: Timestamp,
-    /// The waker of each sleep that was polled, with its deadline.
-    sleepers: Vec<(Timestamp, Waker)>,
+    /// The waker of each sleep that was polled and not dropped since, with its deadline.
+    sleepers: HashMap<u64, (Timestamp, Waker)>,
+    next_sleeper: u64,
 }
 
 impl ManualClock {
@@ -235,7 +232,7 @@ impl ManualClock {
     /// let clock = ManualClock::new(Timestamp::from_nanos(1_000_000_000));
     /// ```
     pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Manual { now: start, sleepers: Vec::new() })))
+        Self(Arc::new(Mutex::new(Manual { now: start, sleepers: HashMap::new(), next_sleeper: 0 })))
     }
 
     /// Moves the clock forward and wakes every sleep whose time has come.
@@ -251,7 +248,7 @@ impl ManualClock {
             let mut manual = self.lock();
             manual.now = manual.now.saturating_add(duration);
             let now = manual.now;
-            manual.sleepers.retain(|(deadline, waker)| {
+            manual.sleepers.retain(|_, (deadline, waker)| {
                 let waits = *deadline > now;
                 if !waits {
                     due.push(waker.clone());
@@ -280,11 +277,15 @@ impl Clock for ManualClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(ManualSleep { deadline: self.now().saturating_add(duration), clock: self.clone() })
+        let mut manual = self.lock();
+        let id = manual.next_sleeper;
+        manual.next_sleeper += 1;
+        Box::pin(ManualSleep { id, deadline: manual.now.saturating_add(duration), clock: self.clone() })
     }
 }
 
 struct ManualSleep {
+    id: u64,
     deadline: Timestamp,
     clock: ManualClock,
 }
@@ -297,11 +298,13 @@ impl Future for ManualSleep {
         if manual.now >= self.deadline {
             return Poll::Ready(());
         }
-        let deadline = self.deadline;
-        let waker = context.waker();
-        if !manual.sleepers.iter().any(|(at, known)| *at == deadline && known.will_wake(waker)) {
-            manual.sleepers.push((deadline, waker.clone()));
-        }
+        manual.sleepers.insert(self.id, (self.deadline, context.waker().clone()));
         Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        self.clock.lock().sleepers.remove(&self.id);
     }
 }

@@ -14,6 +14,7 @@ pub(crate) enum Decision {
 }
 
 /// Decides from the time and the entry alone: no clock, no I/O, so that it can be tested exhaustively.
+#[inline]
 pub(crate) fn decide(now: Timestamp, entry: &EntryMeta) -> Decision {
     if now >= entry.expires_at() {
         Decision::Expired

@@ -85,6 +85,7 @@ impl EntryMeta {
     /// let meta = EntryMeta::new(Timestamp::from_nanos(9), Expiry::Never);
     /// assert_eq!(meta.stale_at(), Timestamp::MAX);
     /// ```
+    #[inline]
     pub fn stale_at(&self) -> Timestamp {
         self.stale_at.min(self.expires_at)
     }
@@ -95,6 +96,7 @@ impl EntryMeta {
     /// # use larder_core::{EntryMeta, Expiry, Timestamp};
     /// assert_eq!(EntryMeta::new(Timestamp::from_nanos(9), Expiry::Never).expires_at(), Timestamp::MAX);
     /// ```
+    #[inline]
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
@@ -105,6 +107,7 @@ impl EntryMeta {
     /// # use larder_core::{EntryMeta, Expiry, Timestamp};
     /// assert!(EntryMeta::new(Timestamp::from_nanos(9), Expiry::Never).cost().is_zero());
     /// ```
+    #[inline]
     pub fn cost(&self) -> Duration {
         Duration::from_micros(u64::from(self.cost))
     }

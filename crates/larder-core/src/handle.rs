@@ -109,8 +109,8 @@ impl fmt::Debug for StoreHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreHandle")
             .field("store", &self.store)
-            .field("flights", &self.flights.len())
-            .finish()
+            .field("busy_keys", &self.flights.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,7 +19,10 @@ use crate::{Error, ErrorKind, Result, key::encoding};
 /// # Ok::<(), larder_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Namespace(Arc<str>);
+pub struct Namespace(
+    /// The path and the terminator that stands between it and a key's text.
+    Arc<str>,
+);
 
 impl Namespace {
     /// The longest path, in bytes as encoded.
@@ -31,7 +34,7 @@ impl Namespace {
     /// assert!(larder_core::Namespace::root().is_root());
     /// ```
     pub fn root() -> Self {
-        Self(Arc::from(encoding::VERSION))
+        Self::of_path(encoding::VERSION)
     }
 
     /// The namespace `name` within this one. An empty name, or a path that gets too long, is an error of kind
@@ -51,7 +54,7 @@ impl Namespace {
                 "a namespace needs a name of at least one character",
             ));
         }
-        let mut path = String::from(&*self.0);
+        let mut path = String::from(self.as_str());
         path.extend(encoding::component(name));
         path.push('/');
         let len = path.len() - encoding::VERSION.len();
@@ -64,7 +67,17 @@ impl Namespace {
                 ),
             ));
         }
-        Ok(Self(path.into()))
+        Ok(Self::of_path(&path))
+    }
+
+    fn of_path(path: &str) -> Self {
+        Self(format!("{path}:").into())
+    }
+
+    /// What a key in this namespace starts with, where its text is not hashed.
+    #[inline]
+    pub(crate) fn key_start(&self) -> &str {
+        &self.0
     }
 
     /// The encoded path: every key in this namespace or in a child of it starts with exactly this, and no other key does.
@@ -74,8 +87,9 @@ impl Namespace {
     /// assert_eq!(Namespace::root().child("users")?.as_str(), "1/users/");
     /// # Ok::<(), larder_core::Error>(())
     /// ```
+    #[inline]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0[..self.0.len() - 1]
     }
 
     /// Whether `key` is in this namespace or in a child of it.

@@ -24,15 +24,19 @@ use crate::{
 /// # Ok::<(), larder_core::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Object {
+pub struct Object(Arc<Inner>);
+
+/// Behind a pointer, so that passing a value on is passing one word on.
+#[derive(Clone)]
+struct Inner {
     data: Arc<dyn Any + Send + Sync>,
     vtable: &'static Vtable,
     meta: EntryMeta,
     codec: Codec,
     /// The largest encoded size that may leave this process, in bytes.
     limit: u32,
-    /// As the cache's weigher declared it; zero where none did.
-    declared_weight: u32,
+    /// As the cache's weigher declared it.
+    declared_weight: Option<u32>,
 }
 
 /// What the type behind the pointer can do.
@@ -63,21 +67,22 @@ impl Object {
     /// assert_eq!(object.meta().created(), Timestamp::from_nanos(1));
     /// ```
     pub fn new<T: Cacheable>(value: T, meta: EntryMeta) -> Self {
-        Self::shared(Arc::new(value), meta, Codec::default(), u32::MAX)
+        Self::shared(Arc::new(value), meta, Codec::default(), u32::MAX, None)
     }
 
-    pub(crate) fn shared<T: Cacheable>(value: Arc<T>, meta: EntryMeta, codec: Codec, limit: u32) -> Self {
-        Self { data: value, vtable: T::VTABLE, meta, codec, limit, declared_weight: 0 }
+    pub(crate) fn shared<T: Cacheable>(
+        value: Arc<T>,
+        meta: EntryMeta,
+        codec: Codec,
+        limit: u32,
+        declared_weight: Option<u32>,
+    ) -> Self {
+        Self(Arc::new(Inner { data: value, vtable: T::VTABLE, meta, codec, limit, declared_weight }))
     }
 
-    pub(crate) fn with_declared_weight(mut self, weight: u32) -> Self {
-        self.declared_weight = weight;
-        self
-    }
-
-    pub(crate) fn with_meta(mut self, meta: EntryMeta) -> Self {
-        self.meta = meta;
-        self
+    /// The same value under other metadata.
+    pub(crate) fn with_meta(&self, meta: EntryMeta) -> Self {
+        Self(Arc::new(Inner { meta, ..Inner::clone(&self.0) }))
     }
 
     /// When it was stored, goes stale and expires.
@@ -87,8 +92,9 @@ impl Object {
     /// let object = Object::new((), EntryMeta::new(Timestamp::from_nanos(1), Expiry::Never));
     /// assert_eq!(object.meta().expires_at(), Timestamp::MAX);
     /// ```
+    #[inline]
     pub fn meta(&self) -> &EntryMeta {
-        &self.meta
+        &self.0.meta
     }
 
     /// The value as `T`: a pointer copy if it is one, else by encoding and decoding it.
@@ -100,18 +106,14 @@ impl Object {
     /// assert!(object.read::<String>().is_err());
     /// # Ok::<(), larder_core::Error>(())
     /// ```
+    #[inline]
     pub fn read<T: Cacheable>(&self) -> Result<Arc<T>> {
-        self.clone().into_typed()
-    }
-
-    /// As [`read`](Object::read), without touching the reference count.
-    pub(crate) fn into_typed<T: Cacheable>(self) -> Result<Arc<T>> {
-        match self.data.downcast::<T>() {
+        match Arc::clone(&self.0.data).downcast::<T>() {
             Ok(typed) => Ok(typed),
-            Err(data) => {
+            Err(other) => {
                 let mut payload = Vec::new();
-                (self.vtable.encode)(&*data, self.codec, &mut payload)?;
-                T::decode(self.codec, payload.into()).map(Arc::new)
+                (self.0.vtable.encode)(&*other, self.0.codec, &mut payload)?;
+                T::decode(self.0.codec, payload.into()).map(Arc::new)
             }
         }
     }
@@ -126,13 +128,10 @@ impl Object {
     /// # Ok::<(), larder_core::Error>(())
     /// ```
     pub fn weight(&self) -> Result<usize> {
-        if self.declared_weight > 0 {
-            return Ok(self.declared_weight as usize);
-        }
-        if let Some(weight) = (self.vtable.weight)(&*self.data) {
-            Ok(weight)
-        } else {
-            Ok(self.encode()?.len())
+        let declared = self.0.declared_weight.map(|weight| weight as usize);
+        match declared.or_else(|| (self.0.vtable.weight)(&*self.0.data)) {
+            Some(weight) => Ok(weight),
+            None => Ok(self.encode()?.len()),
         }
     }
 
@@ -151,18 +150,14 @@ impl Object {
     }
 
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
+        let Inner { data, vtable, meta, codec, limit, .. } = &*self.0;
         let start = out.len();
-        envelope::encode(Kind::Value, self.codec, &self.meta, out, |out| {
-            (self.vtable.encode)(&*self.data, self.codec, out)
-        })?;
+        envelope::encode(Kind::Value, *codec, meta, out, |out| (vtable.encode)(&**data, *codec, out))?;
         let len = out.len() - start;
-        if len > self.limit as usize {
+        if len > *limit as usize {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!(
-                    "a value of {len} bytes as encoded, the limit of this cache is {}: raise `max_value_bytes`",
-                    self.limit
-                ),
+                format!("a value of {len} bytes as encoded, the limit of this cache is {limit}: raise `max_value_bytes`"),
             ));
         }
         Ok(())
@@ -173,8 +168,8 @@ impl Object {
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Object")
-            .field("type", &(self.vtable.type_name)())
-            .field("meta", &self.meta)
+            .field("type", &(self.0.vtable.type_name)())
+            .field("meta", &self.0.meta)
             .finish_non_exhaustive()
     }
 }

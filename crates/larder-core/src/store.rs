@@ -70,6 +70,7 @@ use crate::{Capabilities, Clock, Error, Expiry, Key, Namespace, Result, Timestam
 /// }
 /// ```
 #[async_trait]
+#[expect(clippy::len_without_is_empty, reason = "a fallible question to a server, not a collection's")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cache store",
     note = "implement `larder::CacheStore` for it; to share one store between caches, share a `StoreHandle`"

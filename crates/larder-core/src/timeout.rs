@@ -104,12 +104,17 @@ fn parse_millis(text: &str) -> Option<u64> {
 }
 
 impl fmt::Display for Timeout {
-    /// Writes a form that parses back, to the millisecond.
+    /// Writes a form that parses back, rounded up to the millisecond. Only `After(Duration::ZERO)` does not: as text, zero
+    /// means never.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
             Self::Never => f.write_str("never"),
-            Self::After(duration) => write!(f, "{}ms", duration.as_millis()),
+            // Rounded up: half a millisecond must not become the zero that reads as never.
+            Self::After(duration) => {
+                let millis = duration.as_nanos().div_ceil(1_000_000);
+                write!(f, "{}ms", u64::try_from(millis).unwrap_or(u64::MAX))
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
+use larder::Timeout;
 use larder_examples::Args;
 use larder_examples::args::{BadArgs, HELP};
 
@@ -14,7 +16,7 @@ fn nothing_given_means_the_defaults_that_the_help_states() {
     assert_eq!(args, Args::default());
     assert!(HELP.contains(&format!("[{}]", args.port)));
     assert!(HELP.contains(&format!("[{}]", args.cache)));
-    assert!(HELP.contains("[5m]"));
+    assert_eq!(args.timeout, Timeout::Default);
     assert!(args.root.join("examples/Cargo.toml").is_file(), "{}", args.root.display());
 }
 
@@ -25,7 +27,7 @@ fn values_follow_their_option_or_an_equals_sign_and_the_last_counts() {
     assert_eq!(args.port, 0);
     assert_eq!(args.cache, "null://?a=b");
     assert_eq!(args.root, Path::new("docs"));
-    assert_eq!(args.timeout, "0");
+    assert_eq!(args.timeout, Timeout::Never);
 }
 
 #[test]
@@ -39,6 +41,7 @@ fn errors_name_the_option_and_what_was_typed() {
     ] {
         assert_eq!(parse(given).unwrap_err().to_string(), said);
     }
+    assert_eq!(parse(&["--timeout=90"]).unwrap().unwrap().timeout, Timeout::After(Duration::from_secs(90)));
     let error = parse(&["--timeout", "soon"]).unwrap_err().to_string();
     assert!(error.starts_with("--timeout: "), "{error}");
     assert!(error.contains("soon"), "{error}");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use larder_core::{
-    CacheStore, Capabilities, Clock, Expiry, Key, Namespace, Operations, Result, StoreEvents, Timestamp, Value, Version,
-    async_trait,
+    CacheStore, Capabilities, Clock, Expiry, Key, Namespace, Operations, Result, StoreEvents, Timestamp,
+    Value, Version, async_trait,
 };
 
 use super::random::Random;
@@ -90,7 +90,13 @@ impl<S: CacheStore> CacheStore for Delayed<S> {
         self.around(self.inner.add(key, value, expiry)).await
     }
 
-    async fn replace(&self, key: &Key, version: &Version, value: Value, expiry: Expiry) -> Result<Option<Version>> {
+    async fn replace(
+        &self,
+        key: &Key,
+        version: &Version,
+        value: Value,
+        expiry: Expiry,
+    ) -> Result<Option<Version>> {
         self.around(self.inner.replace(key, version, value, expiry)).await
     }
 

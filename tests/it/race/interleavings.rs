@@ -4,7 +4,8 @@
 use std::{convert::Infallible, sync::Arc};
 
 use larder_core::{
-    Cache, CacheStore, Capabilities, Expiry, Faults, Key, Namespace, Result as CacheResult, StoreHandle, Value, async_trait,
+    Cache, CacheStore, Capabilities, Expiry, Faults, Key, Namespace, Result as CacheResult, StoreHandle,
+    Value, async_trait,
 };
 use larder_simple::SimpleStore;
 use tokio::sync::Semaphore;

@@ -2,13 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures_util::future::join_all;
+
 use super::{
     Cache,
     inner::Inner,
-    ops::{Operation, is_open},
+    ops::{Operation, is_trouble},
 };
 use crate::{
-    Cacheable, EntryOptions, Error, Expiry, IntoKey, Key, Result, Value, flight::Fence, quarantine::Doubt,
+    Cacheable, EntryOptions, Error, ErrorKind, Expiry, IntoKey, Key, Result, Value, flight::Fence,
     value::Opened,
 };
 
@@ -152,26 +154,48 @@ impl Cache {
 
 impl Inner {
     /// Reads many entries in one call to the store.
-    pub(super) async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Opened>>> {
-        let mut unserved = vec![false; keys.len()];
-        if !self.handle.flights.quarantine.is_empty() {
-            for (key, unserved) in keys.iter().zip(&mut unserved) {
-                *unserved =
-                    self.handle.flights.quarantine.of(key) != Doubt::None && !self.is_served(key).await;
-            }
-        }
-        let now = self.clock.now();
-        let read = async { Ok(self.handle.store.get_many(keys).await) };
-        let found = match self.point(Operation::idempotent("get_many"), read).await {
-            Ok(found) => found,
-            Err(error) => vec![Err(error); keys.len()],
+    pub(super) async fn read_many(self: &Arc<Self>, keys: &[Key]) -> Vec<Result<Option<Opened>>> {
+        let served = if self.handle.flights.quarantine.is_empty() {
+            vec![true; keys.len()]
+        } else {
+            // At once, not one after the other: a store that hangs takes one timeout, not one for each key.
+            join_all(keys.iter().map(|key| self.is_served(key))).await
         };
-        let found = keys.iter().zip(found).zip(unserved);
+        let call = self.handle.store.get_many(keys);
+        let found = self.batched(Operation::idempotent("get_many"), keys.len(), call).await;
+        let now = self.clock.now();
+        let found = keys.iter().zip(found).zip(served);
         found
-            .map(|((key, value), unserved)| {
-                Ok(value?.filter(|_| !unserved).and_then(|value| self.judge(key, now, value)))
+            .map(|((key, value), served)| {
+                Ok(value?.filter(|_| served).and_then(|value| self.judge(key, now, value)))
             })
             .collect()
+    }
+
+    /// A batch, within the operation timeout: one result for each of its `len` keys, whose errors are counted.
+    pub(super) async fn batched<T>(
+        &self,
+        operation: Operation,
+        len: usize,
+        batch: impl Future<Output = Vec<Result<T>>>,
+    ) -> Vec<Result<T>> {
+        let mut results = match self.point(operation, async { Ok(batch.await) }).await {
+            Ok(results) => results,
+            Err(error) => return (0..len).map(|_| Err(error.clone())).collect(),
+        };
+        if results.len() != len {
+            let is = results.len();
+            let broken = format!("the store's `{}` returned {is} results for {len} keys", operation.name);
+            let broken = Error::new(ErrorKind::Corrupt, broken);
+            // Which result belongs to which key is anyone's guess.
+            results = (0..len).map(|_| Err(broken.clone())).collect();
+        }
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            if is_trouble(error) {
+                self.store_error(operation.name, error);
+            }
+        }
+        results
     }
 
     /// A batch of writes, each fenced from running loads of its key.
@@ -185,16 +209,8 @@ impl Inner {
         for key in &keys {
             fences.push(Fence::around_key(&self.handle.flights, key).await);
         }
-        let results = match self.point(operation, async { Ok(batch.await) }).await {
-            Ok(results) => results,
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
-        };
+        let results = self.batched(operation, keys.len(), batch).await;
         for (fence, result) in fences.into_iter().zip(&results) {
-            if let Err(error) = result
-                && is_open(error)
-            {
-                self.store_error(operation.name, error);
-            }
             super::write::settle(fence, result, true);
         }
         results

@@ -69,8 +69,7 @@ type Weigher = Box<dyn Fn(&dyn Any) -> usize + Send + Sync>;
 impl Weighers {
     pub(super) fn weigh<T: Cacheable>(&self, value: &T) -> Option<u32> {
         let weigher = self.0.get(&TypeId::of::<T>())?;
-        // At least one: zero stands for "not declared".
-        Some(u32::try_from(weigher(value)).unwrap_or(u32::MAX).max(1))
+        Some(u32::try_from(weigher(value)).unwrap_or(u32::MAX))
     }
 }
 
@@ -85,7 +84,7 @@ impl CacheBuilder {
         Self {
             handle,
             namespace: Vec::new(),
-            default_timeout: Timeout::After(Duration::from_secs(300)),
+            default_timeout: Timeout::After(Duration::from_mins(5)),
             codec: Codec::default(),
             operation_timeout: Duration::from_millis(500),
             bulk_timeout: Duration::from_secs(30),

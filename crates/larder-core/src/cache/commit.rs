@@ -1,8 +1,17 @@
 //! Running a loader, and keeping what it returned.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    future::{Future as _, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
+use tokio::sync::SemaphorePermit;
 
 use super::{
     chain::Chain,
@@ -23,12 +32,13 @@ impl Inner {
     /// ran.
     pub(super) async fn run_loader<L>(
         &self,
+        guards: &[&LeaderGuard],
         keys: Vec<Key>,
         chain: Chain,
         loader: Loader<'_, L>,
     ) -> (Result<L>, Duration) {
         // A load within a load has its outer load's turn: waiting for another could be waiting for itself.
-        let turn = if chain.is_nested() { None } else { Some(self.loads.acquire().await) };
+        let turn = if chain.is_nested() { None } else { self.turn(guards).await };
         let started = self.clock.now();
         // What the loader leaves behind when it panics is its own; nothing of ours is shared with it.
         let load = AssertUnwindSafe(async move { loader().await }).catch_unwind();
@@ -42,6 +52,26 @@ impl Inner {
             }
         }
         (result, took)
+    }
+
+    /// Waits for a turn to load. A load that another one, which has its turn, waits for goes on without: else none of them
+    /// would ever end.
+    async fn turn(&self, guards: &[&LeaderGuard]) -> Option<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.loads.try_acquire() {
+            return Some(turn);
+        }
+        let mut turn = pin!(self.loads.acquire());
+        let mut hurried: Vec<_> = guards.iter().map(|guard| Box::pin(guard.flight().hurried())).collect();
+        poll_fn(|context| {
+            if let Poll::Ready(turn) = turn.as_mut().poll(context) {
+                return Poll::Ready(turn.ok());
+            }
+            if hurried.iter_mut().any(|hurried| hurried.as_mut().poll(context).is_ready()) {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Makes an entry of a loaded value and writes it, in the caller's task.
@@ -85,7 +115,7 @@ impl Inner {
     }
 
     /// The entry of a loaded value, and the right to write it or why there is none.
-    fn prepare<T: Cacheable>(
+    pub(super) fn prepare<T: Cacheable>(
         &self,
         guard: &LeaderGuard,
         loaded: Loaded<T>,
@@ -108,18 +138,20 @@ impl Inner {
     }
 
     async fn write(self: Arc<Self>, write: CommitGuard, key: Key, value: Value, expiry: Expiry) -> Kept {
-        match self.point(Operation::idempotent("set"), self.handle.store.set(&key, value, expiry)).await {
-            Ok(()) => {
-                write.known();
-                Kept::Yes
-            }
-            Err(error) => {
-                if !is_open(&error) {
-                    write.known();
-                }
-                Kept::No(NotKept::StoreFailed)
-            }
+        let call = self.handle.store.set(&key, value, expiry);
+        written(write, &self.point(Operation::idempotent("set"), call).await)
+    }
+
+    /// Writes what a batch load found, in one call to the store. One answer for each, in order.
+    pub(super) async fn write_many(&self, writes: Vec<(CommitGuard, Key, Value, Expiry)>) -> Vec<Kept> {
+        if writes.is_empty() {
+            return Vec::new();
         }
+        let (guards, entries): (Vec<_>, Vec<_>) =
+            writes.into_iter().map(|(write, key, value, expiry)| (write, (key, value, expiry))).unzip();
+        let call = self.handle.store.set_many(entries);
+        let results = self.batched(Operation::idempotent("set_many"), guards.len(), call).await;
+        guards.into_iter().zip(&results).map(|(write, result)| written(write, result)).collect()
     }
 
     /// The error of a load that ran out of time.
@@ -134,11 +166,27 @@ impl Inner {
     }
 }
 
+/// Ends the write of a loaded value by what the store returned.
+fn written(write: CommitGuard, result: &Result<()>) -> Kept {
+    match result {
+        Ok(()) => {
+            write.known();
+            Kept::Yes
+        }
+        Err(error) => {
+            if !is_open(error) {
+                write.known();
+            }
+            Kept::No(NotKept::StoreFailed)
+        }
+    }
+}
+
 pub(super) fn loader_failed(source: impl Into<crate::BoxError>) -> Error {
     Error::new(ErrorKind::Load, "the loader failed").with_source(source)
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Error {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let said =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Error::new(ErrorKind::Load, format!("the loader panicked: {}", said.unwrap_or("with no message")))

@@ -45,8 +45,7 @@ impl Inner {
         }
         let weight = if self.weighs { self.weighers.weigh(&*value) } else { None };
         let meta = EntryMeta::new(self.clock.now(), expiry).with_cost(cost);
-        let object = Object::shared(value, meta, self.codec, self.max_value_bytes)
-            .with_declared_weight(weight.unwrap_or(0));
+        let object = Object::shared(value, meta, self.codec, self.max_value_bytes, weight);
         (Value::Object(object), expiry)
     }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     BoxError, Cacheable, EntryOptions, Error, ErrorKind, IntoKey, IntoLoaded, Kept, Key, Loaded, NotKept,
     Outcome, Result, Source,
-    flight::{FlightTable, Follow, Landing, LeaderGuard, Place},
+    flight::{Flight, FlightTable, Follow, Landing, LeaderGuard, Place},
 };
 
 impl Cache {
@@ -166,7 +166,7 @@ pub(super) enum Approach<T> {
 impl Inner {
     /// Reads the store, then joins the running load of `key` or becomes the one to load it.
     pub(super) async fn approach<T: Cacheable>(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
         mut known_miss: bool,
     ) -> Result<Approach<T>> {
@@ -198,6 +198,9 @@ impl Inner {
             if Chain::current().is_loading(flights, key) {
                 return Err(Error::new(ErrorKind::Load, "a loader asked for the key that it is loading"));
             }
+            if Chain::current().is_nested() {
+                follow.flight.hurry();
+            }
             if !counted {
                 self.miss(key);
                 self.joined(key);
@@ -208,7 +211,7 @@ impl Inner {
                     return Ok(Approach::Done(Outcome::new(value, Source::Joined(kept))));
                 }
                 Landed::Alone => return Ok(Approach::Alone),
-                Landed::Again => {}
+                Landed::Again | Landed::Nothing => {}
             }
         }
     }
@@ -218,9 +221,7 @@ impl Inner {
         let flight = Arc::clone(&follow.flight);
         let left = flight.deadline.saturating_since(self.clock.now());
         let Some(landing) = self.within(left, follow.landing()).await? else {
-            self.handle.flights.release(&flight);
-            let error = self.load_timed_out();
-            return Err(error);
+            return Err(self.expire(&flight));
         };
         match landing {
             Landing::Value(value, kept) => match value.open().and_then(|opened| match opened {
@@ -236,8 +237,18 @@ impl Inner {
             },
             Landing::Failed(error) => Err(error),
             Landing::GaveUp => Ok(Landed::Alone),
-            Landing::Abandoned | Landing::Nothing => Ok(Landed::Again),
+            Landing::Abandoned => Ok(Landed::Again),
+            Landing::Nothing => Ok(Landed::Nothing),
         }
+    }
+
+    /// Ends a flight whose time is over; of everyone who finds so, one counts it.
+    fn expire(&self, flight: &Arc<Flight>) -> Error {
+        let error = self.load_timed_out();
+        if self.handle.flights.expire(flight, &error) {
+            self.load_failed(&flight.key, self.load_timeout, &error);
+        }
+        error
     }
 
     async fn load_shared<T: Cacheable>(
@@ -257,9 +268,7 @@ impl Inner {
         self.start(task)?;
         match self.land(&mut follow).await? {
             Landed::Value(value, kept) => Ok(Outcome::new(value, Source::Loaded(kept))),
-            Landed::Alone | Landed::Again => {
-                Err(Error::new(ErrorKind::Unavailable, "the load was dropped: its runtime is shutting down"))
-            }
+            Landed::Alone | Landed::Again | Landed::Nothing => Err(dropped()),
         }
     }
 
@@ -279,11 +288,12 @@ impl Inner {
         chain: Chain,
         loader: Loader<'static, Loaded<T>>,
     ) {
-        let load = self.run_loader(vec![guard.key().clone()], chain, loader);
-        let Some((result, took)) = while_watched(&[&guard], load).await else { return };
+        let guards = [&guard];
+        let load = self.run_loader(&guards, vec![guard.key().clone()], chain, loader);
+        let Some((result, took)) = while_watched(&guards, load).await else { return };
         let landing = match result {
-            Ok(loaded) => {
-                let (value, kept) = self.keep(&guard, loaded, &options, took).await;
+            Ok(found) => {
+                let (value, kept) = self.keep(&guard, found, &options, took).await;
                 Landing::Value(value, kept)
             }
             Err(error) => Landing::Failed(error),
@@ -303,16 +313,17 @@ impl Inner {
             Approach::Alone => return self.load_alone(&key, loader).await,
             Approach::Lead(guard) => guard,
         };
-        let load = self.run_loader(vec![key], Chain::current(), loader);
+        let guards = [&guard];
+        let load = self.run_loader(&guards, vec![key], Chain::current(), loader);
         let result = match self.within(self.load_timeout, load).await {
-            Ok(Some((result, took))) => result.map(|loaded| (loaded, took)),
-            Ok(None) => Err(self.load_timed_out()),
+            Ok(Some((result, took))) => result.map(|found| (found, took)),
+            Ok(None) => Err(self.expire(guard.flight())),
             Err(no_timer) => Err(no_timer),
         };
         match result {
-            Ok((loaded, took)) => {
-                let value = Arc::clone(&loaded.value);
-                let (stored, kept) = self.keep_to_the_end(&guard, loaded, &options, took).await;
+            Ok((found, took)) => {
+                let value = Arc::clone(&found.value);
+                let (stored, kept) = self.keep_to_the_end(&guard, found, &options, took).await;
                 guard.land(Landing::Value(stored, kept));
                 Ok(Outcome::new(value, Source::Loaded(kept)))
             }
@@ -325,18 +336,20 @@ impl Inner {
 
     /// Loads for one caller alone, and keeps nothing.
     async fn load_alone<T: Cacheable>(&self, key: &Key, loader: Loader<'_, Loaded<T>>) -> Result<Outcome<T>> {
-        let load = self.run_loader(vec![key.clone()], Chain::current(), loader);
+        let load = self.run_loader(&[], vec![key.clone()], Chain::current(), loader);
         let Some((result, took)) = self.within(self.load_timeout, load).await? else {
-            return Err(self.load_timed_out());
+            let error = self.load_timed_out();
+            self.load_failed(key, self.load_timeout, &error);
+            return Err(error);
         };
         let kept = Kept::No(NotKept::Unshared);
-        let loaded = result?;
+        let found = result?;
         self.loaded(key, took, kept);
-        Ok(Outcome::new(loaded.value, Source::Loaded(kept)))
+        Ok(Outcome::new(found.value, Source::Loaded(kept)))
     }
 
     /// A read on behalf of a load: a failing store is a miss, unless the cache was told otherwise.
-    pub(super) async fn find_for_load<T: Cacheable>(&self, key: &Key) -> Result<Option<Arc<T>>> {
+    pub(super) async fn find_for_load<T: Cacheable>(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>> {
         match (self.find(key).await, self.load_errors) {
             (Err(_), FailurePolicy::Miss) => Ok(None),
             (found, _) => found,
@@ -347,8 +360,20 @@ impl Inner {
 /// How waiting for a flight ended.
 pub(super) enum Landed<T> {
     Value(Arc<T>, Kept),
+    /// The leader's result was for itself.
     Alone,
+    /// The leader went away, or loaded another type.
     Again,
+    /// The leader's batch had nothing under this key.
+    Nothing,
+}
+
+/// The error of a load whose task is gone.
+pub(super) fn dropped() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the load's task ended without a result: its runtime is shutting down, or a weigher, encoder or observer panicked",
+    )
 }
 
 /// Runs `load` while anyone waits for one of the flights it is for; `None` if nobody does any more.
@@ -369,9 +394,10 @@ pub(super) async fn while_watched<L>(guards: &[&LeaderGuard], load: impl Future<
         if let Some(output) = ended.await {
             return Some(output);
         }
-        // Someone may have joined in between: that is decided under the lock they joined under.
-        let released = |guard: &&LeaderGuard| guard.table().release_unwatched(guard.flight());
-        if guards.iter().fold(true, |all, guard| released(guard) && all) {
+        // Someone may have joined in between: that is decided under the lock they joined under. Each is asked, as each that
+        // nobody waits for is freed.
+        let watched = guards.iter().filter(|guard| !guard.table().release_unwatched(guard.flight())).count();
+        if watched == 0 {
             return None;
         }
     }

@@ -2,18 +2,22 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    future::ready,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
     Cache,
     chain::Chain,
-    commit::{Loader, loader_failed},
+    commit::{Loader, loader_failed, panicked},
     inner::Inner,
-    load::{Landed, while_watched},
+    load::{Landed, dropped, while_watched},
 };
 use crate::{
-    BoxError, BoxFuture, Cacheable, EntryOptions, Error, ErrorKind, Key, Loaded, Outcome, Result, Source,
+    BoxError, BoxFuture, Cacheable, EntryOptions, Error, ErrorKind, Kept, Key, Loaded, Outcome, Result,
+    Source, Value,
     flight::{FlightTable, Follow, Landing, LeaderGuard, Place},
 };
 
@@ -164,7 +168,8 @@ impl Cache {
         let texts: Vec<String> = keys.into_iter().map(|key| key.as_ref().to_owned()).collect();
         let mut asked = Vec::with_capacity(texts.len());
         let mut found = HashMap::with_capacity(texts.len());
-        for text in texts.iter().collect::<HashSet<_>>() {
+        let mut seen = HashSet::with_capacity(texts.len());
+        for text in texts.iter().filter(|text| seen.insert(text.as_str())) {
             match self.key(text) {
                 Ok(key) => asked.push(Asked { text: text.clone(), key }),
                 Err(error) => drop(found.insert(text.clone(), Err(error))),
@@ -220,7 +225,7 @@ impl Inner {
         for ((asked, seen), found) in asked.into_iter().zip(seen).zip(found) {
             match self.batch_place(&asked, seen, found).await {
                 Ok(BatchPlace::Hit(value)) => {
-                    results.push((asked.text, Ok(Some(Outcome::new(value, Source::Hit)))))
+                    results.push((asked.text, Ok(Some(Outcome::new(value, Source::Hit)))));
                 }
                 Ok(BatchPlace::Lead(guard)) => {
                     following.push((
@@ -236,7 +241,9 @@ impl Inner {
         }
         if !leading.is_empty() {
             let texts = leading.iter().map(|(_, text)| text.clone()).collect();
-            let load = loader(texts);
+            // Called here, as it is one closure for all rounds; a panic in it ends the load, not the caller.
+            let load = catch_unwind(AssertUnwindSafe(|| loader(texts)))
+                .unwrap_or_else(|panic| Box::pin(ready(Err(panicked(&*panic)))));
             let task =
                 Arc::clone(self).fly_many(leading, options.clone(), Chain::current(), Box::new(|| load));
             if let Err(error) = self.start(task) {
@@ -251,8 +258,9 @@ impl Inner {
                     let source = if own { Source::Loaded(kept) } else { Source::Joined(kept) };
                     results.push((asked.text, Ok(Some(Outcome::new(value, source)))));
                 }
-                Ok(Landed::Alone | Landed::Again) if own => results.push((asked.text, Ok(None))),
-                Ok(Landed::Alone | Landed::Again) => again.push(asked),
+                Ok(Landed::Nothing) if own => results.push((asked.text, Ok(None))),
+                Ok(Landed::Alone | Landed::Again) if own => results.push((asked.text, Err(dropped()))),
+                Ok(Landed::Alone | Landed::Again | Landed::Nothing) => again.push(asked),
                 Err(error) => results.push((asked.text, Err(error))),
             }
         }
@@ -260,7 +268,7 @@ impl Inner {
     }
 
     async fn batch_place<T: Cacheable>(
-        &self,
+        self: &Arc<Self>,
         asked: &Asked,
         seen: u64,
         found: Result<Option<crate::value::Opened>>,
@@ -290,6 +298,9 @@ impl Inner {
             Place::Follower(follow) => {
                 self.miss(key);
                 self.joined(key);
+                if Chain::current().is_nested() {
+                    follow.flight.hurry();
+                }
                 Ok(BatchPlace::Follow(follow))
             }
         }
@@ -305,23 +316,40 @@ impl Inner {
     ) {
         let guards: Vec<&LeaderGuard> = leading.iter().map(|(guard, _)| guard).collect();
         let keys = guards.iter().map(|guard| guard.key().clone()).collect();
-        let load = self.run_loader(keys, chain, loader);
+        let load = self.run_loader(&guards, keys, chain, loader);
         let Some((result, took)) = while_watched(&guards, load).await else { return };
-        let mut batch = result.map(|batch| batch.0);
+        let mut batch = match result {
+            Ok(batch) => batch.0,
+            Err(error) => {
+                return leading.into_iter().for_each(|(guard, _)| guard.land(Landing::Failed(error.clone())));
+            }
+        };
+        let (mut writes, mut writing) = (Vec::new(), Vec::new());
         for (guard, text) in leading {
-            let landing = match &mut batch {
-                Ok(batch) => match batch.remove(&text) {
-                    Some(Ok(loaded)) => {
-                        let (value, kept) = self.keep(&guard, loaded, &options, took).await;
-                        Landing::Value(value, kept)
+            match batch.remove(&text) {
+                Some(Ok(found)) => match self.prepare(&guard, found, &options, took) {
+                    (value, Ok((write, expiry))) => {
+                        writes.push((write, guard.key().clone(), value.clone(), expiry));
+                        writing.push((guard, value));
                     }
-                    Some(Err(error)) => Landing::Failed(error),
-                    None => Landing::Nothing,
+                    (value, Err(why)) => self.land_loaded(guard, value, took, Kept::No(why)),
                 },
-                Err(error) => Landing::Failed(error.clone()),
-            };
-            guard.land(landing);
+                Some(Err(error)) => {
+                    self.load_failed(guard.key(), took, &error);
+                    guard.land(Landing::Failed(error));
+                }
+                None => guard.land(Landing::Nothing),
+            }
         }
+        let kept = self.write_many(writes).await;
+        for ((guard, value), kept) in writing.into_iter().zip(kept) {
+            self.land_loaded(guard, value, took, kept);
+        }
+    }
+
+    fn land_loaded(&self, guard: LeaderGuard, value: Value, took: Duration, kept: Kept) {
+        self.loaded(guard.key(), took, kept);
+        guard.land(Landing::Value(value, kept));
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// A cache with the defaults: entries stay 300 s, values are kept as MessagePack where a store keeps bytes, and an
+    /// A cache with the defaults: entries stay 300 s, values are kept as `MessagePack` where a store keeps bytes, and an
     /// operation on the store takes at most 500 ms.
     ///
     /// ```

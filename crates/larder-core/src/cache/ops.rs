@@ -121,7 +121,7 @@ impl Inner {
 }
 
 /// Whether an error says something about the store, not about what it was asked.
-fn is_trouble(error: &Error) -> bool {
+pub(super) fn is_trouble(error: &Error) -> bool {
     !matches!(
         error.kind(),
         ErrorKind::WrongType
@@ -132,10 +132,14 @@ fn is_trouble(error: &Error) -> bool {
     )
 }
 
-/// Whether an error leaves open if the operation took effect.
+/// Whether an error leaves open if the operation took effect. (`Config` is how one ends that found no runtime to wait in.)
 pub(super) fn is_open(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Ambiguous | ErrorKind::Corrupt
+        ErrorKind::Unavailable
+            | ErrorKind::Timeout
+            | ErrorKind::Ambiguous
+            | ErrorKind::Corrupt
+            | ErrorKind::Config
     )
 }

@@ -6,6 +6,7 @@ use super::{Cache, FailurePolicy, inner::Inner, ops::Operation};
 use crate::{
     Cacheable, Error, Expiry, IntoKey, Key, Operations, Result, Timestamp, Value,
     decide::{Decision, decide},
+    flight::Settling,
     quarantine::Doubt,
     value::Opened,
 };
@@ -61,12 +62,15 @@ impl Cache {
     /// ```
     pub async fn expiry(&self, key: impl IntoKey) -> Result<Option<Expiry>> {
         let key = key.into_key(&self.namespace)?;
-        let Some(opened) = self.inner.read(&key).await? else { return Ok(None) };
-        match opened.meta() {
-            Some(meta) => Ok(Some(Expiry::until(meta.expires_at(), self.inner.clock.now()))),
-            None => {
-                self.inner.point(Operation::idempotent("expiry"), self.inner.handle.store.expiry(&key)).await
-            }
+        let read = self.inner.read(&key).await;
+        let Some(opened) = self.inner.explicit(read, || None)? else { return Ok(None) };
+        if let Some(meta) = opened.meta() {
+            Ok(Some(Expiry::until(meta.expires_at(), self.inner.clock.now())))
+        } else {
+            self.inner.needs(Operations::EXPIRY, "expiry")?;
+            let call = self.inner.handle.store.expiry(&key);
+            let expiry = self.inner.point(Operation::idempotent("expiry"), call).await;
+            self.inner.explicit(expiry, || None)
         }
     }
 
@@ -83,6 +87,7 @@ impl Cache {
     /// # Ok(()) }) }
     /// ```
     pub async fn keys(&self) -> Result<Vec<Key>> {
+        self.inner.needs(Operations::KEYS, "keys")?;
         let mut keys = self
             .inner
             .bulk(Operation::idempotent("keys"), self.inner.handle.store.keys(&self.namespace))
@@ -94,16 +99,29 @@ impl Cache {
 
 impl Inner {
     /// A hit that can be had at once; `Some(None)` is a miss known at once.
+    #[inline]
+    #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
     pub(super) fn peek<T: Cacheable>(&self, key: &Key) -> Option<Option<Arc<T>>> {
         if !self.handle.flights.quarantine.is_empty() {
             return None;
         }
         let now = self.clock.now();
-        let value = self.handle.store.peek(key, now)?;
-        Some(value.and_then(|value| self.typed(key, self.judge(key, now, value)?)))
+        match self.handle.store.peek(key, now)? {
+            // What `judge` and `typed` do, without passing the object on: this is the hit that everything here is for.
+            Some(Value::Object(object)) if decide(now, object.meta()) == Decision::Fresh => {
+                let cost = object.meta().cost();
+                Some(self.counted(key, cost, object.read()))
+            }
+            Some(value) => Some(self.judge(key, now, value).and_then(|opened| self.typed(key, opened))),
+            None => Some(None),
+        }
     }
 
-    async fn get_slowly<T: Cacheable>(&self, key: &Key, known_miss: bool) -> Result<Option<Arc<T>>> {
+    async fn get_slowly<T: Cacheable>(
+        self: &Arc<Self>,
+        key: &Key,
+        known_miss: bool,
+    ) -> Result<Option<Arc<T>>> {
         let found = if known_miss { Ok(None) } else { self.find(key).await };
         let found = self.explicit(found, || None)?;
         if found.is_none() {
@@ -113,30 +131,53 @@ impl Inner {
     }
 
     /// The value under `key` if it is fresh and decodes; counts hits, leaves misses to the caller.
-    pub(super) async fn find<T: Cacheable>(&self, key: &Key) -> Result<Option<Arc<T>>> {
+    pub(super) async fn find<T: Cacheable>(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>> {
         Ok(self.read(key).await?.and_then(|opened| self.typed(key, opened)))
     }
 
     /// The fresh entry under `key`.
-    pub(super) async fn read(&self, key: &Key) -> Result<Option<Opened>> {
+    pub(super) async fn read(self: &Arc<Self>, key: &Key) -> Result<Option<Opened>> {
         if !self.is_served(key).await {
             return Ok(None);
         }
         let now = self.clock.now();
-        let value = match self.handle.store.peek(key, now) {
-            Some(known) => known,
-            None => self.point(Operation::idempotent("get"), self.handle.store.get(key)).await?,
-        };
-        Ok(value.and_then(|value| self.judge(key, now, value)))
+        if let Some(known) = self.handle.store.peek(key, now) {
+            return Ok(known.and_then(|value| self.judge(key, now, value)));
+        }
+        let value = self.point(Operation::idempotent("get"), self.handle.store.get(key)).await?;
+        // What expired on its way here is not served.
+        Ok(value.and_then(|value| self.judge(key, self.clock.now(), value)))
     }
 
     /// Whether this process may serve `key` from the store. A key in doubt is deleted first, which settles it.
-    pub(super) async fn is_served(&self, key: &Key) -> bool {
+    pub(super) async fn is_served(self: &Arc<Self>, key: &Key) -> bool {
         match self.handle.flights.quarantine.of(key) {
             Doubt::None => true,
             Doubt::Namespace => false,
-            Doubt::Key => self.invalidate(key).await.is_ok(),
+            Doubt::Key => self.settle(key).await,
         }
+    }
+
+    /// Deletes a key in doubt. Running loads of it go on, so that a store that fails does not undo their sharing.
+    async fn settle(self: &Arc<Self>, key: &Key) -> bool {
+        let quarantine = &self.handle.flights.quarantine;
+        let Some(settling) = Settling::of(&self.handle.flights, key).await else {
+            return quarantine.of(key) == Doubt::None;
+        };
+        if settling.is_needed() {
+            let (inner, key) = (Arc::clone(self), key.clone());
+            let delete = async move {
+                let delete = inner.handle.store.delete(&key);
+                let deleted = inner.point(Operation::idempotent("delete"), delete).await;
+                if deleted.is_ok() {
+                    settling.confirmed();
+                }
+                deleted
+            };
+            // Its error is counted; what it means here is that the doubt stays.
+            let _ = self.to_the_end(delete).await;
+        }
+        quarantine.of(key) == Doubt::None
     }
 
     /// Opens what the store returned, if it may be served now.
@@ -155,7 +196,13 @@ impl Inner {
     /// Reads an entry as a type. What does not decode is a miss, counted.
     pub(super) fn typed<T: Cacheable>(&self, key: &Key, opened: Opened) -> Option<Arc<T>> {
         let cost = opened.meta().map(crate::EntryMeta::cost).unwrap_or_default();
-        match opened.into_typed() {
+        self.counted(key, cost, opened.into_typed())
+    }
+
+    /// Counts a read that found an entry.
+    #[inline]
+    fn counted<T>(&self, key: &Key, cost: std::time::Duration, read: Result<Arc<T>>) -> Option<Arc<T>> {
+        match read {
             Ok(value) => {
                 self.hit(key, cost);
                 Some(value)

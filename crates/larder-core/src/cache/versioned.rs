@@ -36,7 +36,10 @@ impl Cache {
                     inner.miss(&key);
                     return Ok(None);
                 };
-                let Some(value) = inner.typed(&key, opened) else { return Ok(None) };
+                let Some(value) = inner.typed(&key, opened) else {
+                    inner.miss(&key);
+                    return Ok(None);
+                };
                 let fence = Fence::around_key(&inner.handle.flights, &key).await;
                 // Replacing it by what is past already is deleting this state of it, and no other.
                 let call =
@@ -94,7 +97,7 @@ impl Cache {
 }
 
 impl Inner {
-    async fn read_versioned(&self, key: &Key) -> Result<Option<(Opened, Version)>> {
+    async fn read_versioned(self: &Arc<Self>, key: &Key) -> Result<Option<(Opened, Version)>> {
         if !self.is_served(key).await {
             return Ok(None);
         }

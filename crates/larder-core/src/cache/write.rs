@@ -7,7 +7,9 @@ use super::{
     inner::Inner,
     ops::{Operation, is_open},
 };
-use crate::{Cacheable, EntryOptions, Expiry, IntoKey, Key, Operations, Result, Value, flight::Fence};
+use crate::{
+    Cacheable, EntryOptions, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Value, flight::Fence,
+};
 
 impl Cache {
     /// Puts `value` under `key`, for the cache's default timeout. A running load of the key does not overwrite it.
@@ -172,13 +174,15 @@ pub(super) fn settle<T>(fence: Fence, result: &Result<T>, settles: bool) {
     match result {
         Ok(_) if settles => fence.confirmed(),
         Err(error) if is_open(error) => fence.failed(),
+        // Nothing was sent: what was to be removed is still there.
+        Err(error) if settles && error.kind() == ErrorKind::Overloaded => fence.failed(),
         _ => drop(fence),
     }
 }
 
 pub(super) fn in_doubt() -> crate::Error {
     crate::Error::new(
-        crate::ErrorKind::Unavailable,
+        ErrorKind::Unavailable,
         "an earlier write or invalidation of this key failed and may still appear: it could not be settled yet",
     )
 }

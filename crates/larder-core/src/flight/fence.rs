@@ -10,6 +10,8 @@ use crate::{Key, Namespace, sync::Arc};
 pub(crate) struct Fence {
     table: Arc<FlightTable>,
     of: Of,
+    /// When its operation is sent: it settles the doubts that arose before.
+    sent: u64,
 }
 
 enum Of {
@@ -21,10 +23,11 @@ impl Fence {
     /// Detaches the flight of `key` and waits until no result is being written under it.
     pub(crate) async fn around_key(table: &Arc<FlightTable>, key: &Key) -> Self {
         let writing = table.begin_invalidation(key);
-        let fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()) };
+        let mut fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()), sent: 0 };
         if let Some(writing) = writing {
             ended(writing).await;
         }
+        fence.sent = table.quarantine.epoch();
         fence
     }
 
@@ -32,10 +35,11 @@ impl Fence {
     pub(crate) async fn around_namespace(table: &Arc<FlightTable>, namespace: &Namespace) -> Self {
         // Registered before the shards are looked at: a write that begins after its shard was looked at sees this.
         table.clears.begin(namespace);
-        let fence = Self { table: Arc::clone(table), of: Of::Namespace(namespace.clone()) };
+        let mut fence = Self { table: Arc::clone(table), of: Of::Namespace(namespace.clone()), sent: 0 };
         for writing in table.detach_all(namespace) {
             ended(writing).await;
         }
+        fence.sent = table.quarantine.epoch();
         fence
     }
 
@@ -50,8 +54,8 @@ impl Fence {
     /// The operation is confirmed: whatever stood in doubt here no longer does.
     pub(crate) fn confirmed(self) {
         match &self.of {
-            Of::Key(key) => self.table.quarantine.release_key(key),
-            Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace),
+            Of::Key(key) => self.table.quarantine.release_key(key, self.sent),
+            Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace, self.sent),
         }
     }
 }
@@ -70,6 +74,6 @@ impl Drop for Fence {
 }
 
 /// A write ends when its sender is dropped.
-async fn ended(mut writing: watch::Receiver<()>) {
+pub(super) async fn ended(mut writing: watch::Receiver<()>) {
     while writing.changed().await.is_ok() {}
 }

@@ -73,7 +73,7 @@ impl Drop for CommitGuard {
             self.table.quarantine.key(&self.flight.key);
         }
         if let Some(writing) = self.writing.take() {
-            self.table.end_write(&self.flight, writing);
+            self.table.end_write(&self.flight.key, writing);
         }
     }
 }

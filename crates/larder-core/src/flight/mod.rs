@@ -14,17 +14,17 @@ mod clears;
 mod faults;
 mod fence;
 mod leader;
+mod settling;
 mod table;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 #[cfg(feature = "faults")]
 pub use self::faults::Faults;
-#[cfg(not(feature = "faults"))]
-use self::faults::Faults;
 pub(crate) use self::{
     fence::Fence,
     leader::{CommitGuard, LeaderGuard},
+    settling::Settling,
     table::{FlightTable, Place},
 };
 use crate::{Error, Kept, Key, Timestamp, Value, sync::AtomicUsize};
@@ -53,11 +53,29 @@ pub(crate) struct Flight {
     landing: watch::Sender<Option<Landing>>,
     /// Nonzero once an invalidation has detached it.
     detached: AtomicUsize,
+    /// A load that has its turn waits for this one.
+    hurry: Notify,
 }
 
 impl Flight {
     fn new(key: Key, deadline: Timestamp) -> Self {
-        Self { key, deadline, landing: watch::Sender::new(None), detached: AtomicUsize::new(0) }
+        Self {
+            key,
+            deadline,
+            landing: watch::Sender::new(None),
+            detached: AtomicUsize::new(0),
+            hurry: Notify::new(),
+        }
+    }
+
+    /// Lets the load begin before its turn.
+    pub(crate) fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// Resolves when the load is not to wait for its turn any more.
+    pub(crate) async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     /// Resolves when nobody waits for the landing (any more).

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{Flight, Follow, Landing, LeaderGuard, clears::Clears, faults::Faults};
 use crate::{
-    Key, Namespace, Timestamp,
+    Error, Key, Namespace, Timestamp,
     quarantine::Quarantine,
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
@@ -115,9 +115,21 @@ impl FlightTable {
     }
 
     /// Frees the key of a flight that ended or is past its deadline: the next caller starts a new one.
-    pub(crate) fn release(&self, flight: &Arc<Flight>) {
+    fn release(&self, flight: &Arc<Flight>) {
         let mut slots = lock(&self.shard(&flight.key).slots);
         forget(&mut slots, flight);
+    }
+
+    /// Ends a flight that is past its deadline, whatever its load does. `true` for the first to say so.
+    pub(crate) fn expire(&self, flight: &Arc<Flight>, error: &Error) -> bool {
+        self.release(flight);
+        flight.landing.send_if_modified(|landing| {
+            let first = landing.is_none();
+            if first {
+                *landing = Some(Landing::Failed(error.clone()));
+            }
+            first
+        })
     }
 
     /// Frees the key if nobody waits for the flight. A caller who joins at the same time is seen here, or sees none.
@@ -152,19 +164,33 @@ impl FlightTable {
         Some(sender)
     }
 
+    /// Claims the right to delete a key in doubt, without detaching its flight: a doubt keeps results from being written
+    /// anyway. It excludes writes of the key, in both directions, lest the delete removes what was written after it
+    /// was sent.
+    pub(super) fn begin_settling(&self, key: &Key) -> Result<watch::Sender<()>, Option<watch::Receiver<()>>> {
+        let mut slots = lock(&self.shard(key).slots);
+        let slot = slots.entry(key.clone()).or_default();
+        if slot.writing.is_some() || slot.invalidations > 0 {
+            return Err(slot.writing.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        slot.writing = Some(receiver);
+        Ok(sender)
+    }
+
     /// The write is over, whatever became of it.
-    pub(super) fn end_write(&self, flight: &Arc<Flight>, writing: watch::Sender<()>) {
-        let shard = self.shard(&flight.key);
+    pub(super) fn end_write(&self, key: &Key, writing: watch::Sender<()>) {
+        let shard = self.shard(key);
         let mut slots = lock(&shard.slots);
         // Dropped before the slot is looked at: the slot's own receiver then tells whether it was this write.
         drop(writing);
-        if let Some(slot) = slots.get_mut(&flight.key)
+        if let Some(slot) = slots.get_mut(key)
             && slot.writing.as_ref().is_some_and(|write| write.has_changed().is_err())
         {
             slot.writing = None;
         }
         shard.changes.fetch_add(1, Ordering::Release);
-        remove_if_idle(&mut slots, &flight.key);
+        remove_if_idle(&mut slots, key);
     }
 
     /// An invalidation of `key` begins: detaches its flight and returns the write to wait for, if there is one.

@@ -57,7 +57,15 @@ impl Key {
     /// assert_eq!(key.as_str(), "1/:greeting");
     /// # Ok::<(), larder_core::Error>(())
     /// ```
+    #[inline]
     pub fn new(namespace: &Namespace, text: &str) -> Result<Self> {
+        let start = namespace.key_start();
+        if start.len() + text.len() <= INLINE && encoding::is_plain(text) {
+            let mut key = ArrayString::new();
+            key.push_str(start);
+            key.push_str(text);
+            return Ok(Self(Repr::Inline(key)));
+        }
         Ok(Self::from_canonical(&encoding::encode(namespace.as_str(), text)))
     }
 
@@ -103,6 +111,7 @@ impl Key {
     /// assert_eq!(Key::new(&Namespace::root(), "50%")?.as_str(), "1/:50%25");
     /// # Ok::<(), larder_core::Error>(())
     /// ```
+    #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Repr::Inline(text) => text,

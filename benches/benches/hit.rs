@@ -1,0 +1,81 @@
+//! Hits: typed in process, on one thread and two, and decoded from bytes.
+
+#![expect(missing_docs, reason = "criterion's macros")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::{hint::black_box, sync::Arc};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use larder_benches::{Lane, User, race};
+use larder_core::{Cache, Codec};
+use larder_simple::SimpleStore;
+
+use self::support::{BytesStore, alike, keys, poll, together};
+
+fn typed(criterion: &mut Criterion) {
+    let keys = keys();
+    let moka = alike::<Arc<User>>();
+    let cache = Cache::new(SimpleStore::new());
+    for (id, key) in (0..).zip(&keys) {
+        moka.insert(key.clone(), Arc::new(User::new(id)));
+        poll(cache.set(key, User::new(id))).unwrap();
+    }
+    for threads in [1, 2] {
+        let (moka, cache, keys) = (&moka, &cache, &keys);
+        race(
+            criterion,
+            &format!("typed hit, {threads} thread(s)"),
+            vec![
+                Lane::new("moka get", move |bencher| {
+                    together(bencher, threads, |at| drop(black_box(moka.get(keys[at].as_str()).unwrap())));
+                }),
+                Lane::new("cache get", move |bencher| {
+                    together(bencher, threads, |at| {
+                        drop(black_box(poll(cache.get::<User>(keys[at].as_str())).unwrap().unwrap()));
+                    });
+                }),
+                Lane::new("cache get_or_load", move |bencher| {
+                    together(bencher, threads, |at| {
+                        let load = || async { Err::<User, _>("every key is there") };
+                        drop(black_box(poll(cache.get_or_load(keys[at].as_str(), load)).unwrap()));
+                    });
+                }),
+            ],
+        );
+    }
+}
+
+fn decoded(criterion: &mut Criterion) {
+    let keys = keys();
+    for (name, codec) in [("MessagePack", Codec::MessagePack), ("JSON", Codec::Json)] {
+        let moka = alike::<bytes::Bytes>();
+        let cache = Cache::builder(BytesStore::new()).codec(codec).build().unwrap();
+        for (id, key) in (0..).zip(&keys) {
+            moka.insert(key.clone(), codec.encode(&User::new(id)).unwrap());
+            poll(cache.set(key, User::new(id))).unwrap();
+        }
+        let (moka, cache, keys) = (&moka, &cache, &keys);
+        race(
+            criterion,
+            &format!("decoded hit, {name}"),
+            vec![
+                Lane::new("moka get, decode", move |bencher| {
+                    together(bencher, 1, |at| {
+                        let bytes = moka.get(keys[at].as_str()).unwrap();
+                        drop(black_box(Arc::new(codec.decode::<User>(&bytes).unwrap())));
+                    });
+                }),
+                Lane::new("cache get", move |bencher| {
+                    together(bencher, 1, |at| {
+                        drop(black_box(poll(cache.get::<User>(keys[at].as_str())).unwrap().unwrap()));
+                    });
+                }),
+            ],
+        );
+    }
+}
+
+criterion_group! { name = benches; config = larder_benches::criterion(); targets = typed, decoded }
+criterion_main!(benches);

@@ -1,0 +1,59 @@
+//! Loads: a miss, led alone, against the same steps by hand.
+
+#![expect(missing_docs, reason = "criterion's macros")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::{convert::Infallible, hint::black_box, sync::Arc};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use larder_benches::{Lane, User, race};
+use larder_core::Cache;
+use larder_simple::SimpleStore;
+
+use self::support::alike;
+
+/// Every key is asked for once, so each read misses; both lanes evict as they go.
+#[expect(clippy::disallowed_methods, reason = "the lane by hand spawns as anyone would")]
+fn miss(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let moka = alike::<Arc<User>>();
+    let cache = Cache::new(SimpleStore::new());
+    let user = User::new(7);
+    let (runtime, moka, cache, user) = (&runtime, &moka, &cache, &user);
+    let mut next = (0_u64.., 0_u64..);
+    race(
+        criterion,
+        "single-flight miss",
+        vec![
+            Lane::new("moka get, spawn, join, insert", move |bencher| {
+                let keys = &mut next.0;
+                bencher.iter(|| {
+                    let key = format!("user:{:0>16}", keys.next().expect("endless"));
+                    runtime.block_on(async {
+                        if moka.get(key.as_str()).is_none() {
+                            let user = user.clone();
+                            let loaded = Arc::new(tokio::spawn(async move { user }).await.unwrap());
+                            moka.insert(key, Arc::clone(&loaded));
+                            black_box(loaded);
+                        }
+                    });
+                });
+            }),
+            Lane::new("cache get_or_load", move |bencher| {
+                let keys = &mut next.1;
+                bencher.iter(|| {
+                    let key = format!("user:{:0>16}", keys.next().expect("endless"));
+                    runtime.block_on(async {
+                        let user = user.clone();
+                        black_box(cache.get_or_load(&key, || async { Ok::<_, Infallible>(user) }).await.unwrap());
+                    });
+                });
+            }),
+        ],
+    );
+}
+
+criterion_group! { name = benches; config = larder_benches::criterion(); targets = miss }
+criterion_main!(benches);

@@ -1,0 +1,81 @@
+//! What the lanes run on.
+
+#![allow(dead_code, reason = "each benchmark uses some of it")]
+
+mod bytes_store;
+
+use std::{
+    pin::pin,
+    sync::Barrier,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use criterion::Bencher;
+
+pub(crate) use self::bytes_store::BytesStore;
+
+/// How many keys are hit in turn.
+pub(crate) const KEYS: usize = 1_000;
+
+pub(crate) fn keys() -> Vec<String> {
+    (0..KEYS).map(|id| format!("user:{id:0>16}")).collect()
+}
+
+/// moka, configured as `SimpleStore` configures it: LRU, 10 000 entries, an expiry per entry, the same hasher.
+pub(crate) fn alike<V: Clone + Send + Sync + 'static>() -> moka::sync::Cache<String, V, foldhash::quality::RandomState> {
+    struct InFiveMinutes;
+
+    impl<V> moka::Expiry<String, V> for InFiveMinutes {
+        fn expire_after_create(&self, _key: &String, _value: &V, _created: Instant) -> Option<Duration> {
+            Some(Duration::from_secs(300))
+        }
+    }
+
+    moka::sync::Cache::builder()
+        .max_capacity(10_000)
+        .eviction_policy(moka::policy::EvictionPolicy::lru())
+        .expire_after(InFiveMinutes)
+        .build_with_hasher(foldhash::quality::RandomState::default())
+}
+
+/// The output of a future that is ready at once, as a hit in process is: no executor is part of the measurement.
+pub(crate) fn poll<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("not ready at once"),
+    }
+}
+
+/// Measures `operation` on several threads at once: the time per operation of each.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+pub(crate) fn together(bencher: &mut Bencher<'_>, threads: usize, operation: impl Fn(usize) + Sync) {
+    if threads == 1 {
+        let mut at = 0;
+        bencher.iter(|| {
+            operation(at);
+            at = (at + 1) % KEYS;
+        });
+        return;
+    }
+    bencher.iter_custom(|iterations| {
+        let barrier = Barrier::new(threads);
+        let run = |offset: usize| {
+            barrier.wait();
+            let started = Instant::now();
+            for at in 0..iterations {
+                operation((usize::try_from(at).expect("64 bits") + offset) % KEYS);
+            }
+            started.elapsed()
+        };
+        std::thread::scope(|scope| {
+            let run = &run;
+            let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || run(thread * KEYS / threads))).collect();
+            let mut total = run(0);
+            for other in others {
+                total += other.join().expect("no lane panics");
+            }
+            total / u32::try_from(threads).expect("a few")
+        })
+    });
+}

@@ -1,0 +1,45 @@
+//! From criterion's estimates to ratios.
+
+use std::path::{Path, PathBuf};
+
+/// Prints the median of each lane over its rounds, and its ratio to the first lane: of each round, then the median.
+#[expect(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
+pub(crate) fn print(group: &str, lanes: &[&str]) {
+    let measured: Vec<Vec<f64>> = lanes.iter().map(|lane| rounds(group, lane)).collect();
+    let Some(first) = measured.first().filter(|rounds| !rounds.is_empty()) else {
+        // A filter on the command line left this group out.
+        return;
+    };
+    println!("\n{group}: median of {} rounds, ratio to {}", first.len(), lanes[0]);
+    for (lane, times) in lanes.iter().zip(&measured).filter(|(_, times)| times.len() == first.len()) {
+        let ratios: Vec<f64> = times.iter().zip(first).map(|(time, first)| time / first).collect();
+        println!(
+            "  {lane:<32} {:>12.1} ns   x {:.3}   (rounds: {})",
+            median(times.clone()),
+            median(ratios.clone()),
+            ratios.iter().map(|ratio| format!("{ratio:.2}")).collect::<Vec<_>>().join(" ")
+        );
+    }
+    println!();
+}
+
+fn rounds(group: &str, lane: &str) -> Vec<f64> {
+    (0..crate::ROUNDS).filter_map(|round| estimate(&directory().join(group).join(format!("{lane}_{round}")))).collect()
+}
+
+/// Where criterion writes, as it finds it itself.
+fn directory() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    std::env::var_os("CRITERION_HOME").map_or_else(|| target.join("criterion"), PathBuf::from)
+}
+
+fn estimate(lane: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(lane.join("new/estimates.json")).ok()?;
+    let estimates: serde_json::Value = serde_json::from_str(&text).ok()?;
+    estimates["median"]["point_estimate"].as_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

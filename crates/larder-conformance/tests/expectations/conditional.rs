@@ -1,0 +1,146 @@
+//! Faults of `add`, `replace` and `increment`.
+
+use super::{Mutant, mutant};
+use crate::broken_store::Fault;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    mutant(
+        Fault::AddOverwrites,
+        &[
+            "add::does_not_overwrite",
+            "add::does_not_overwrite_any_kind_of_value",
+            "add::losing_leaves_the_expiry_alone",
+            "add::past_expiry_on_a_taken_key_loses",
+            "concurrency::one_add_wins",
+            "concurrency::one_add_wins_on_an_expired_key",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::AddLosesToTheExpired,
+        &[
+            "add::wins_on_an_expired_key",
+            "add::never_leaves_a_key_without_its_expiry",
+            "add::past_expiry_wins_and_leaves_a_miss",
+            "replace::loses_after_expiry_and_readding",
+            "versions::are_never_reused_after_a_past_expiry",
+            "concurrency::one_add_wins_on_an_expired_key",
+            "cancellation::of_add_leaves_an_expiry",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::AddLosesItsExpiry,
+        &[
+            "add::never_leaves_a_key_without_its_expiry",
+            "expired::is_absent_after_add",
+            "add::past_expiry_wins_and_leaves_a_miss",
+            "cancellation::of_add_leaves_an_expiry",
+            "model::random_operations",
+        ],
+    ),
+    mutant(Fault::AddInTwoSteps, &["cancellation::of_add_leaves_an_expiry"]),
+    mutant(Fault::AddRaces, &["concurrency::one_add_wins", "concurrency::one_add_wins_on_an_expired_key"]),
+    mutant(
+        Fault::LosingAddTouches,
+        &[
+            "add::losing_leaves_the_expiry_alone",
+            "add::past_expiry_on_a_taken_key_loses",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::ReplaceIgnoresTheVersion,
+        &[
+            "replace::loses_after_set",
+            "replace::loses_to_a_made_up_version",
+            "replace::loses_after_set_of_equal_bytes",
+            "replace::loses_after_another_replace",
+            "replace::loses_after_readding_equal_bytes",
+            "replace::loses_after_expiry_and_readding",
+            "replace::loses_after_increment",
+            "replace::loses_after_clear",
+            "replace::loses_by_the_version_of_another_key",
+            "replace::losing_leaves_the_expiry_alone",
+            "replace::past_expiry_deletes_on_condition",
+            "concurrency::one_replace_wins",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::ReplaceKeepsTheOldExpiry,
+        &[
+            "replace::replaces_the_expiry",
+            "expired::is_absent_after_replace",
+            "replace::past_expiry_deletes_on_condition",
+            "model::random_operations",
+        ],
+    ),
+    mutant(Fault::ReplaceRaces, &["concurrency::one_replace_wins", "concurrency::replaces_lose_no_update"]),
+    mutant(
+        Fault::VersionsCountPerKey,
+        &[
+            "replace::loses_by_the_version_of_another_key",
+            "replace::losing_leaves_the_expiry_alone",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::VersionsStartAgainAfterDelete,
+        &[
+            "versions::are_never_reused_after_delete",
+            "replace::loses_after_readding_equal_bytes",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::VersionsAreHashes,
+        &[
+            "replace::loses_after_set_of_equal_bytes",
+            "replace::loses_after_another_replace",
+            "replace::loses_after_readding_equal_bytes",
+            "replace::loses_after_expiry_and_readding",
+            "replace::loses_after_increment",
+            "replace::loses_after_clear",
+            "replace::losing_leaves_the_expiry_alone",
+            "versions::are_never_reused",
+            "versions::are_never_reused_after_delete",
+            "versions::are_never_reused_after_a_past_expiry",
+            "model::random_operations",
+        ],
+    ),
+    mutant(Fault::IncrementRaces, &["concurrency::increments_sum_exactly"]),
+    mutant(
+        Fault::IncrementResetsTheExpiry,
+        &["increment::keeps_the_remaining_expiry", "increment::keeps_never", "model::random_operations"],
+    ),
+    mutant(
+        Fault::IncrementNeverExpires,
+        &[
+            "increment::gives_a_new_counter_its_expiry",
+            "increment::keeps_the_remaining_expiry",
+            "increment::past_expiry_leaves_a_miss",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::IncrementWraps,
+        &[
+            "increment::overflow_changes_nothing",
+            "errors::are_not_retryable_where_that_is_in_vain",
+            "model::random_operations",
+        ],
+    ),
+    mutant(
+        Fault::IncrementTakesBytesForZero,
+        &[
+            "increment::of_bytes_is_a_wrong_type",
+            "increment::of_bytes_that_look_like_a_number_is_a_wrong_type",
+            "increment::of_an_object_is_a_wrong_type",
+            "errors::are_not_retryable_where_that_is_in_vain",
+            "model::random_operations",
+        ],
+    ),
+    mutant(Fault::IncrementReadsText, &["increment::of_bytes_that_look_like_a_number_is_a_wrong_type"]),
+    mutant(Fault::WrongTypeIsRetryable, &["errors::are_not_retryable_where_that_is_in_vain"]),
+];

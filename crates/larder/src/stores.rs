@@ -1,0 +1,6 @@
+//! The stores whose features are on.
+
+#[cfg(feature = "null")]
+pub use larder_null::NullStore;
+#[cfg(feature = "simple")]
+pub use larder_simple::{Eviction, SimpleStore, SimpleStoreBuilder};

@@ -1,0 +1,119 @@
+//! Settings of a URL, read as what they are. Errors name the setting, what was given and what is allowed.
+
+use std::time::Duration;
+
+use larder_core::{Error, ErrorKind, Result, Timeout};
+
+use super::StoreUrl;
+
+impl StoreUrl {
+    /// The setting `name` as text.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "memory://?namespace=shop".parse()?;
+    /// assert_eq!(url.text("namespace"), Some("shop"));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The setting `name` as a whole number. `_` may separate digits.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "memory://?max_entries=10_000".parse()?;
+    /// assert_eq!(url.number("max_entries")?, Some(10_000));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn number(&self, name: &str) -> Result<Option<u64>> {
+        self.read(name, "a whole number", |text| {
+            let digits = text.replace('_', "");
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+        })
+    }
+
+    /// The setting `name` as a number of bytes: `65536`, `64KiB`, `64MiB`, `1GiB`.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "memory://?max_bytes=64MiB".parse()?;
+    /// assert_eq!(url.bytes("max_bytes")?, Some(64 << 20));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn bytes(&self, name: &str) -> Result<Option<u64>> {
+        self.read(name, "a number of bytes (`65536`, `64KiB`, `64MiB`, `1GiB`)", |text| {
+            let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+            let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
+            let (digits, size) = unit.unwrap_or((text, 1));
+            let digits = digits.replace('_', "");
+            let number: u64 =
+                digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
+            number.checked_mul(size)
+        })
+    }
+
+    /// The setting `name` as `true` or `false`.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "null://?warn=false".parse()?;
+    /// assert_eq!(url.flag("warn")?, Some(false));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        self.choice(name, &[("true", true), ("false", false)])
+    }
+
+    /// The setting `name` as one of some words.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "etcd://localhost?read=local".parse()?;
+    /// assert_eq!(url.choice("read", &[("local", 1), ("leader", 2)])?, Some(1));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn choice<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
+        let allowed: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        self.read(name, &format!("one of {}", allowed.join(", ")), |text| {
+            words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+        })
+    }
+
+    /// The setting `name` as a [`Timeout`], which may be `never`.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "memory://?timeout=5m".parse()?;
+    /// assert_eq!(url.timeout("timeout")?, Some(larder::Timeout::After(std::time::Duration::from_secs(300))));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn timeout(&self, name: &str) -> Result<Option<Timeout>> {
+        const ALLOWED: &str = "seconds (`300`), a duration (`500ms`, `5m`, `1h30m`, `2d`), or `never`";
+        self.read(name, ALLOWED, |text| text.parse().ok().filter(|timeout| *timeout != Timeout::Default))
+    }
+
+    /// The setting `name` as a duration longer than zero, written as a [`Timeout`] is.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "memory://?load_timeout=10s".parse()?;
+    /// assert_eq!(url.duration("load_timeout")?, Some(std::time::Duration::from_secs(10)));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn duration(&self, name: &str) -> Result<Option<Duration>> {
+        self.read(name, "seconds (`2`) or a duration (`500ms`, `5s`, `1m30s`), longer than zero", |text| {
+            match text.parse() {
+                Ok(Timeout::After(duration)) => Some(duration),
+                _ => None,
+            }
+        })
+    }
+
+    fn read<T>(&self, name: &str, allowed: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let wrong = || {
+            Error::new(
+                ErrorKind::Config,
+                format!("`{name}={}`: `{name}` must be {allowed}", text.escape_debug()),
+            )
+        };
+        read(text).ok_or_else(wrong).map(Some)
+    }
+}

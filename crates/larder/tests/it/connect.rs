@@ -1,0 +1,142 @@
+use crate::refusal;
+
+#[cfg(feature = "simple")]
+#[tokio::test]
+async fn memory_is_a_cache_with_the_settings_of_its_url() {
+    let url =
+        "memory://?max_entries=20&timeout=1h&namespace=shop&codec=json&operation_timeout=1s&load_timeout=2m";
+    let cache = larder::connect(url).await.unwrap();
+    assert_eq!(cache.path().as_str(), "1/shop/");
+    for number in 0..100_u32 {
+        cache.set(&number.to_string(), number).await.unwrap();
+    }
+    assert_eq!(cache.get::<u32>("99").await.unwrap().as_deref(), Some(&99));
+    assert_eq!(cache.keys().await.unwrap().len(), 20, "`max_entries` holds");
+    let left = cache.expiry("99").await.unwrap();
+    let hour = std::time::Duration::from_hours(1);
+    assert!(matches!(left, Some(larder::Expiry::After(left)) if left <= hour && left > hour / 2), "{left:?}");
+}
+
+#[cfg(feature = "simple")]
+#[tokio::test]
+async fn every_way_to_write_the_settings_of_memory() {
+    for url in [
+        "memory://",
+        "memory:///",
+        "MEMORY://?",
+        "memory://?&max_entries=1&",
+        "memory://?max_entries=1_000_000&max_bytes=64MiB&eviction=tiny_lfu",
+        "memory://?max_bytes=65536&eviction=lru",
+        "memory://?timeout=never",
+        "memory://?timeout=0",
+        "memory://?timeout=300&namespace=caf%C3%A9%2F*",
+    ] {
+        larder::connect(url).await.unwrap();
+    }
+}
+
+#[cfg(feature = "null")]
+#[tokio::test]
+async fn null_is_a_cache_that_keeps_nothing() {
+    for url in ["null://", "null://?warn=false&timeout=5m", "null://?warn=true"] {
+        let cache = larder::connect(url).await.unwrap();
+        cache.set("k", 1).await.unwrap();
+        assert_eq!(cache.get::<i32>("k").await.unwrap(), None);
+    }
+}
+
+#[cfg(feature = "simple")]
+#[tokio::test]
+async fn a_wrong_setting_of_memory_is_named_with_what_is_allowed() {
+    let all = "codec, eviction, load_timeout, max_bytes, max_entries, namespace, operation_timeout, timeout";
+    for (setting, expected) in [
+        (
+            "max_entires=10",
+            &*format!(
+                "`memory://` has no setting `max_entires` (did you mean `max_entries`?); its settings: {all}"
+            ),
+        ),
+        ("colour=red", &format!("`memory://` has no setting `colour`; its settings: {all}")),
+        ("warn=false", &format!("`memory://` has no setting `warn`; its settings: {all}")),
+        ("max_entries=10&max_entries=20", "`max_entries` is given more than once"),
+        ("max_entries", "`max_entries` has no value: write `max_entries=..`"),
+        ("max_entries=", "`max_entries=`: `max_entries` must be a whole number"),
+        ("max_entries=ten", "`max_entries=ten`: `max_entries` must be a whole number"),
+        ("max_entries=-1", "`max_entries=-1`: `max_entries` must be a whole number"),
+        (
+            "max_entries=0",
+            "`max_entries` is 0: a store keeps at least one entry (use the null store to keep nothing)",
+        ),
+        (
+            "max_bytes=64MB",
+            "`max_bytes=64MB`: `max_bytes` must be a number of bytes (`65536`, `64KiB`, `64MiB`, `1GiB`)",
+        ),
+        ("max_bytes=100", "`max_bytes` is 100: one entry takes up to 600 bytes besides its value"),
+        ("eviction=random", "`eviction=random`: `eviction` must be one of `lru`, `tiny_lfu`"),
+    ] {
+        assert_eq!(refusal(&format!("memory://?{setting}")).await, expected);
+    }
+    assert_eq!(
+        refusal("memory://localhost").await,
+        "`memory://` takes no user, host or path: settings follow at once, as in `memory://?timeout=5m`"
+    );
+}
+
+#[cfg(feature = "null")]
+#[tokio::test]
+async fn a_wrong_setting_of_null_is_named_with_what_is_allowed() {
+    assert_eq!(refusal("null://?warn=no").await, "`warn=no`: `warn` must be one of `true`, `false`");
+    assert_eq!(
+        refusal("null://?max_entries=1").await,
+        "`null://` has no setting `max_entries`; its settings: \
+         codec, load_timeout, namespace, operation_timeout, timeout, warn"
+    );
+}
+
+#[cfg(not(feature = "simple"))]
+#[tokio::test]
+async fn memory_without_its_feature_names_the_feature() {
+    let expected = "`memory://` needs the feature `simple` of the crate `larder`, which is off";
+    assert_eq!(refusal("memory://").await, expected);
+}
+
+#[cfg(not(feature = "null"))]
+#[tokio::test]
+async fn null_without_its_feature_names_the_feature() {
+    let expected = "`null://` needs the feature `null` of the crate `larder`, which is off";
+    assert_eq!(refusal("null://").await, expected);
+}
+
+#[cfg(all(feature = "simple", feature = "null"))]
+#[tokio::test]
+async fn an_unknown_scheme_lists_the_known_ones() {
+    assert_eq!(
+        refusal("redis://localhost").await,
+        "this version of Larder has no store for `redis://`; schemes known here: memory, null"
+    );
+    assert_eq!(
+        refusal("memroy://").await,
+        "no store is registered for `memroy://` (did you mean `memory`?); schemes known here: memory, null"
+    );
+    assert_eq!(
+        refusal("etcd://localhost").await,
+        "no store is registered for `etcd://`; schemes known here: memory, null"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_url_is_told_so() {
+    let look = "a store URL looks like `memory://?max_entries=10000`";
+    for text in ["", "memory", "memory:", "memory:/?a=b", "localhost:6379", "user:password@host"] {
+        assert_eq!(refusal(text).await, format!("not a URL: {look}"), "{text}");
+    }
+    for text in ["://", "1a://", "a_b://", "é://"] {
+        assert_eq!(refusal(text).await, format!("not a URL: what stands before `://` is no scheme; {look}"));
+    }
+    for text in ["memory://\n", " memory://", "memory://?namespace=a b", "memory://?namespace=a\0"] {
+        assert_eq!(
+            refusal(text).await,
+            format!("a space or control character in a store URL: percent-encode it; {look}")
+        );
+    }
+}
