@@ -12,24 +12,29 @@ use larder_benches::{Lane, User, race};
 use larder_core::{Cache, Codec};
 use larder_simple::SimpleStore;
 
-use self::support::{BytesStore, alike, keys, poll, together};
+use self::support::{BytesStore, alike, keys, poll, together, without_expiry};
 
 fn typed(criterion: &mut Criterion) {
     let keys = keys();
     let moka = alike::<Arc<User>>();
+    let untimed = without_expiry::<Arc<User>>();
     let cache = Cache::new(SimpleStore::new());
     for (id, key) in (0..).zip(&keys) {
         moka.insert(key.clone(), Arc::new(User::new(id)));
+        untimed.insert(key.clone(), Arc::new(User::new(id)));
         poll(cache.set(key, User::new(id))).unwrap();
     }
     for threads in [1, 2] {
-        let (moka, cache, keys) = (&moka, &cache, &keys);
+        let (moka, untimed, cache, keys) = (&moka, &untimed, &cache, &keys);
         race(
             criterion,
             &format!("typed hit, {threads} thread(s)"),
             vec![
                 Lane::new("moka get", move |bencher| {
                     together(bencher, threads, |at| drop(black_box(moka.get(keys[at].as_str()).unwrap())));
+                }),
+                Lane::new("moka get, no expiry", move |bencher| {
+                    together(bencher, threads, |at| drop(black_box(untimed.get(keys[at].as_str()).unwrap())));
                 }),
                 Lane::new("cache get", move |bencher| {
                     together(bencher, threads, |at| {

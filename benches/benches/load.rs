@@ -17,7 +17,8 @@ use self::support::alike;
 /// Every key is asked for once, so each read misses; both lanes evict as they go.
 #[expect(clippy::disallowed_methods, reason = "the lane by hand spawns as anyone would")]
 fn miss(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let moka = alike::<Arc<User>>();
     let cache = Cache::new(SimpleStore::new());
     let user = User::new(7);
@@ -47,7 +48,9 @@ fn miss(criterion: &mut Criterion) {
                     let key = format!("user:{:0>16}", keys.next().expect("endless"));
                     runtime.block_on(async {
                         let user = user.clone();
-                        black_box(cache.get_or_load(&key, || async { Ok::<_, Infallible>(user) }).await.unwrap());
+                        black_box(
+                            cache.get_or_load(&key, || async { Ok::<_, Infallible>(user) }).await.unwrap(),
+                        );
                     });
                 });
             }),

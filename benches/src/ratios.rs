@@ -24,12 +24,15 @@ pub(crate) fn print(group: &str, lanes: &[&str]) {
 }
 
 fn rounds(group: &str, lane: &str) -> Vec<f64> {
-    (0..crate::ROUNDS).filter_map(|round| estimate(&directory().join(group).join(format!("{lane}_{round}")))).collect()
+    (0..crate::ROUNDS)
+        .filter_map(|round| estimate(&directory().join(group).join(format!("{lane}_{round}"))))
+        .collect()
 }
 
 /// Where criterion writes, as it finds it itself.
 fn directory() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
     std::env::var_os("CRITERION_HOME").map_or_else(|| target.join("criterion"), PathBuf::from)
 }
 

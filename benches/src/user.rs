@@ -27,7 +27,9 @@ impl User {
             created: 1_700_000_000 + id,
             roles: vec!["reader".to_owned(), "editor".to_owned()],
             scores: (0..8).collect(),
-            bio: Some("Keeps a larder, and in it a wheel of cheese, two loaves and a jar of honey.".to_owned()),
+            bio: Some(
+                "Keeps a larder, and in it a wheel of cheese, two loaves and a jar of honey.".to_owned(),
+            ),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use larder_core::{CacheStore, Capabilities, Clock, Expiry, Key, Result, SystemClock, Timestamp, Value, async_trait};
+use larder_core::{
+    CacheStore, Capabilities, Clock, Expiry, Key, Result, SystemClock, Timestamp, Value, async_trait,
+};
 
 pub(crate) struct BytesStore {
     map: moka::sync::Cache<String, bytes::Bytes, foldhash::quality::RandomState>,

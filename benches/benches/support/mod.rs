@@ -22,8 +22,9 @@ pub(crate) fn keys() -> Vec<String> {
     (0..KEYS).map(|id| format!("user:{id:0>16}")).collect()
 }
 
-/// moka, configured as `SimpleStore` configures it: LRU, 10 000 entries, an expiry per entry, the same hasher.
-pub(crate) fn alike<V: Clone + Send + Sync + 'static>() -> moka::sync::Cache<String, V, foldhash::quality::RandomState> {
+/// moka, configured to do what `SimpleStore` does: LRU, 10 000 entries, an expiry per entry, the same hasher.
+pub(crate) fn alike<V: Clone + Send + Sync + 'static>()
+-> moka::sync::Cache<String, V, foldhash::quality::RandomState> {
     struct InFiveMinutes;
 
     impl<V> moka::Expiry<String, V> for InFiveMinutes {
@@ -32,11 +33,18 @@ pub(crate) fn alike<V: Clone + Send + Sync + 'static>() -> moka::sync::Cache<Str
         }
     }
 
-    moka::sync::Cache::builder()
-        .max_capacity(10_000)
-        .eviction_policy(moka::policy::EvictionPolicy::lru())
-        .expire_after(InFiveMinutes)
-        .build_with_hasher(foldhash::quality::RandomState::default())
+    untimed().expire_after(InFiveMinutes).build_with_hasher(foldhash::quality::RandomState::default())
+}
+
+/// The same without any expiry: what moka costs at the least.
+pub(crate) fn without_expiry<V: Clone + Send + Sync + 'static>()
+-> moka::sync::Cache<String, V, foldhash::quality::RandomState> {
+    untimed().build_with_hasher(foldhash::quality::RandomState::default())
+}
+
+fn untimed<V: Clone + Send + Sync + 'static>()
+-> moka::sync::CacheBuilder<String, V, moka::sync::Cache<String, V>> {
+    moka::sync::Cache::builder().max_capacity(10_000).eviction_policy(moka::policy::EvictionPolicy::lru())
 }
 
 /// The output of a future that is ready at once, as a hit in process is: no executor is part of the measurement.
@@ -70,7 +78,8 @@ pub(crate) fn together(bencher: &mut Bencher<'_>, threads: usize, operation: imp
         };
         std::thread::scope(|scope| {
             let run = &run;
-            let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || run(thread * KEYS / threads))).collect();
+            let others: Vec<_> =
+                (1..threads).map(|thread| scope.spawn(move || run(thread * KEYS / threads))).collect();
             let mut total = run(0);
             for other in others {
                 total += other.join().expect("no lane panics");

@@ -1,7 +1,10 @@
 //! Codecs: how a value becomes bytes where a store keeps bytes.
 
 use bytes::Bytes;
-use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserializer as _, Serialize,
+    de::{DeserializeOwned, Visitor},
+};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -74,7 +77,7 @@ impl Codec {
                 reader.set_max_depth(Self::MAX_DEPTH);
                 let value = T::deserialize(&mut reader).map_err(decode_error)?;
                 // The reader does not tell how much is left; that there is no further value to read does.
-                match serde::de::IgnoredAny::deserialize(&mut reader) {
+                match reader.deserialize_any(Nothing) {
                     Err(rmp_serde::decode::Error::InvalidMarkerRead(end))
                         if end.kind() == std::io::ErrorKind::UnexpectedEof =>
                     {
@@ -100,6 +103,17 @@ impl Codec {
             2 => Some(Self::Json),
             _ => None,
         }
+    }
+}
+
+/// Takes no value of any kind: only the end of the bytes is the end.
+struct Nothing;
+
+impl Visitor<'_> for Nothing {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the end of the entry")
     }
 }
 

@@ -185,3 +185,6 @@ fn read_stamp(rest: &mut Bytes) -> Result<Stamp, &'static str> {
 fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, &'static str> {
     if rest.len() < len { Err("cut short") } else { Ok(rest.split_to(len)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,7 +157,9 @@ impl Object {
         if len > *limit as usize {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("a value of {len} bytes as encoded, the limit of this cache is {limit}: raise `max_value_bytes`"),
+                format!(
+                    "a value of {len} bytes as encoded, the limit of this cache is {limit}: raise `max_value_bytes`"
+                ),
             ));
         }
         Ok(())

@@ -60,7 +60,7 @@ where
             Ok(Seat::Ready(stored)) => Ok(self.hit(&stored)),
             Ok(Seat::Leader(leader)) => self.lead(leader, turn).await,
             Ok(_) => self.alone(Reason::LeaderGaveUp).await,
-            Err(error) if error.kind() == ErrorKind::Timeout => self.alone(Reason::LeaderTimedOut).await,
+            Err(error) if error.kind() == ErrorKind::Load => self.alone(Reason::LeaderTimedOut).await,
             Err(_) => self.alone(Reason::StoreError).await,
         }
     }

@@ -29,7 +29,6 @@
 //! | `simple` | yes | `SimpleStore`, `memory://`: values kept in this process |
 //! | `null` | | `NullStore`, `null://`: keeps nothing |
 //! | `tower` | | `larder::tower`: a layer that caches HTTP responses |
-//! | `axum` | | `CacheTimeout` and `NoStore` for axum handlers; includes `tower` |
 //! | `tracing` | | events of the cache as `tracing` events |
 //! | `metrics` | | hits, misses, loads and errors as metrics |
 //! | `full` | | all of these |

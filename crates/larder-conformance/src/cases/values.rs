@@ -87,15 +87,18 @@ async fn that_look_like_a_protocol(subject: &Subject) -> Outcome {
     Ok(())
 }
 
-/// Bytes that are different everywhere, so that a part lost or swapped shows.
+/// Bytes in which no two blocks that a store might swap or lose are alike: what repeats has a prime length.
 pub(super) fn pattern(length: usize) -> Value {
+    const PERIOD: usize = 4_093;
     let mut state = 1_u32;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         // No zeros: those have a case of their own.
         state.to_be_bytes()[0] | 1
     };
-    Value::Bytes((0..length).map(next).collect::<Vec<u8>>().into())
+    let mut bytes = (0..PERIOD).map(next).collect::<Vec<u8>>().repeat(length.div_ceil(PERIOD));
+    bytes.truncate(length);
+    Value::Bytes(bytes.into())
 }
 
 /// Stores a value of so many bytes, unless the store declares that it does not take them: then it must say so.

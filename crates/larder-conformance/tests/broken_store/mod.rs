@@ -130,6 +130,7 @@ impl CacheStore for Broken {
             Fault::DeleteIsAlwaysTrue => self.store.delete(key).await.map(|_| true),
             Fault::DeleteDoesNothing => self.store.has(key).await,
             Fault::DeleteSeesTheExpired => {
+                let _connection = self.connection.write().await;
                 let was = self.raw(key).is_some();
                 self.store.delete(key).await.map(|_| was)
             }

@@ -104,7 +104,14 @@ impl Broken {
         let meant = self.meant(key, told).await?;
         let replaced = match self.fault {
             Fault::EmulatesWhatItDoesNotDeclare => return Err(Error::unsupported("replace")),
-            Fault::ReplaceIgnoresTheVersion => self.store.replace(key, &current, value.clone(), expiry).await,
+            Fault::ReplaceIgnoresTheVersion => {
+                yield_now().await;
+                let _connection = self.connection.write().await;
+                match self.store.get_versioned(key).await? {
+                    Some((_, current)) => self.store.replace(key, &current, value.clone(), expiry).await,
+                    None => Ok(None),
+                }
+            }
             Fault::ReplaceKeepsTheOldExpiry => {
                 let expiry = self.store.expiry(key).await?.unwrap_or(expiry);
                 self.store.replace(key, &meant, value.clone(), expiry).await
@@ -124,6 +131,11 @@ impl Broken {
 
     pub(super) async fn broken_increment(&self, key: &Key, delta: i64, expiry: Expiry) -> Result<i64> {
         self.writes(key);
+        // One fault at a time: only the one about races has a gap between reading and writing.
+        let _connection = match self.fault {
+            Fault::IncrementRaces => None,
+            _ => Some(self.connection.write().await),
+        };
         let old = self.store.get(key).await?;
         match (self.fault, old) {
             (Fault::EmulatesWhatItDoesNotDeclare, _) => Ok(delta),

@@ -64,6 +64,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "replace::losing_leaves_the_expiry_alone",
             "replace::past_expiry_deletes_on_condition",
             "concurrency::one_replace_wins",
+            "concurrency::replaces_lose_no_update",
             "model::random_operations",
         ],
     ),

@@ -1,17 +1,13 @@
 //! Loads: `get_or_load` in its own task, `get_or_load_scoped` in the caller.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::Future, sync::Arc};
 
 use super::{
     Cache, FailurePolicy,
     chain::Chain,
     commit::{Loader, loader_failed},
     inner::Inner,
+    watch::while_watched,
 };
 use crate::{
     BoxError, Cacheable, EntryOptions, Error, ErrorKind, IntoKey, IntoLoaded, Kept, Key, Loaded, NotKept,
@@ -81,15 +77,15 @@ impl Cache {
         E: Into<BoxError>,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        let key = key.into_key(&self.namespace)?;
-        let known_miss = match self.inner.peek::<R::Value>(&key) {
+        let key = key.into_key(&self.namespace);
+        let known_miss = match self.inner.peek::<R::Value>(key.as_ref().map_err(Error::clone)?) {
             Some(Some(hit)) => return Ok(Outcome::new(hit, Source::Hit)),
             known => known.is_some(),
         };
         let loader: Loader<'static, Loaded<R::Value>> = Box::new(|| {
             Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
         });
-        Box::pin(self.inner.load_shared(key, options.into(), known_miss, loader)).await
+        Box::pin(self.inner.load_shared(key?, options.into(), known_miss, loader)).await
     }
 
     /// As [`get_or_load`](Cache::get_or_load) for a loader that borrows: it runs in the caller. If the caller goes away, the
@@ -141,15 +137,15 @@ impl Cache {
         E: Into<BoxError>,
         Fut: Future<Output = Result<R, E>> + Send,
     {
-        let key = key.into_key(&self.namespace)?;
-        let known_miss = match self.inner.peek::<R::Value>(&key) {
+        let key = key.into_key(&self.namespace);
+        let known_miss = match self.inner.peek::<R::Value>(key.as_ref().map_err(Error::clone)?) {
             Some(Some(hit)) => return Ok(Outcome::new(hit, Source::Hit)),
             known => known.is_some(),
         };
         let loader: Loader<'_, Loaded<R::Value>> = Box::new(|| {
             Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
         });
-        Box::pin(self.inner.load_scoped(key, options.into(), known_miss, loader)).await
+        Box::pin(self.inner.load_scoped(key?, options.into(), known_miss, loader)).await
     }
 }
 
@@ -374,31 +370,4 @@ pub(super) fn dropped() -> Error {
         ErrorKind::Unavailable,
         "the load's task ended without a result: its runtime is shutting down, or a weigher, encoder or observer panicked",
     )
-}
-
-/// Runs `load` while anyone waits for one of the flights it is for; `None` if nobody does any more.
-pub(super) async fn while_watched<L>(guards: &[&LeaderGuard], load: impl Future<Output = L>) -> Option<L> {
-    let mut load = pin!(load);
-    loop {
-        let mut unwatched = pin!(async {
-            for guard in guards {
-                guard.flight().unwatched().await;
-            }
-        });
-        let ended = poll_fn(|context| {
-            if let Poll::Ready(output) = load.as_mut().poll(context) {
-                return Poll::Ready(Some(output));
-            }
-            unwatched.as_mut().poll(context).map(|()| None)
-        });
-        if let Some(output) = ended.await {
-            return Some(output);
-        }
-        // Someone may have joined in between: that is decided under the lock they joined under. Each is asked, as each that
-        // nobody waits for is freed.
-        let watched = guards.iter().filter(|guard| !guard.table().release_unwatched(guard.flight())).count();
-        if watched == 0 {
-            return None;
-        }
-    }
 }

@@ -13,7 +13,8 @@ use super::{
     chain::Chain,
     commit::{Loader, loader_failed, panicked},
     inner::Inner,
-    load::{Landed, dropped, while_watched},
+    load::{Landed, dropped},
+    watch::while_watched,
 };
 use crate::{
     BoxError, BoxFuture, Cacheable, EntryOptions, Error, ErrorKind, Kept, Key, Loaded, Outcome, Result,

@@ -13,6 +13,7 @@ mod ops;
 mod read;
 mod seat;
 mod versioned;
+mod watch;
 mod write;
 
 use std::{fmt, sync::Arc};

@@ -27,10 +27,12 @@ impl Cache {
     /// # Ok(()) }) }
     /// ```
     pub async fn get<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
-        let key = key.into_key(&self.namespace)?;
-        match self.inner.peek::<T>(&key) {
+        // Looked at where it lies: `?` would move the key, which on a hit is a measurable part.
+        let key = key.into_key(&self.namespace);
+        let key = key.as_ref().map_err(Error::clone)?;
+        match self.inner.peek::<T>(key) {
             Some(Some(hit)) => Ok(Some(hit)),
-            known => Box::pin(self.inner.get_slowly(&key, known.is_some())).await,
+            known => Box::pin(self.inner.get_slowly(key, known.is_some())).await,
         }
     }
 

@@ -4,7 +4,8 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Cache, commit::loader_failed, inner::Inner, load::Approach};
 use crate::{
-    BoxError, Cacheable, EntryOptions, IntoKey, Kept, Loaded, NotKept, Outcome, Result, Source, Timestamp,
+    BoxError, Cacheable, EntryOptions, Error, IntoKey, Kept, Loaded, NotKept, Outcome, Result, Source,
+    Timestamp,
     flight::{Landing, LeaderGuard},
 };
 
@@ -83,7 +84,8 @@ impl Cache {
     /// # Ok(()) }) }
     /// ```
     pub fn peek<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
-        Ok(self.inner.peek(&key.into_key(&self.namespace)?).flatten())
+        let key = key.into_key(&self.namespace);
+        Ok(self.inner.peek(key.as_ref().map_err(Error::clone)?).flatten())
     }
 }
 

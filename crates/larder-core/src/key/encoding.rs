@@ -77,13 +77,14 @@ pub(super) fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     match bytes.last_chunk::<16>() {
         // Sixteen at a time, the last ones again with some of those before.
-        Some(last) => bytes.as_chunks::<16>().0.iter().all(all_plain) & all_plain(last),
+        Some(last) => bytes.as_chunks::<16>().0.iter().all(all_plain) && all_plain(last),
         None => all_plain(bytes),
     }
 }
 
 /// No early end: so written, the compiler looks at many bytes at once.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be an early end")]
 fn all_plain<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> bool {
     bytes.into_iter().fold(true, |plain, byte| {
         // `-` to `:` are `-`, `.`, `/`, the digits and `:`.

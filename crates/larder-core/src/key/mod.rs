@@ -59,14 +59,21 @@ impl Key {
     /// ```
     #[inline]
     pub fn new(namespace: &Namespace, text: &str) -> Result<Self> {
+        Ok(Self::of(namespace, text))
+    }
+
+    /// Built where it is returned: on a hit, moving a key once more is a measurable part.
+    pub(crate) fn of(namespace: &Namespace, text: &str) -> Self {
+        let mut key = Self(Repr::Inline(ArrayString::new()));
         let start = namespace.key_start();
-        if start.len() + text.len() <= INLINE && encoding::is_plain(text) {
-            let mut key = ArrayString::new();
-            key.push_str(start);
-            key.push_str(text);
-            return Ok(Self(Repr::Inline(key)));
+        match &mut key.0 {
+            Repr::Inline(inline) if start.len() + text.len() <= INLINE && encoding::is_plain(text) => {
+                inline.push_str(start);
+                inline.push_str(text);
+            }
+            other => *other = Self::from_canonical(&encoding::encode(namespace.as_str(), text)).0,
         }
-        Ok(Self::from_canonical(&encoding::encode(namespace.as_str(), text)))
+        key
     }
 
     /// Takes a key back from its encoded form, as a store lists it. Anything else than what [`as_str`](Key::as_str)
@@ -219,26 +226,30 @@ pub trait IntoKey {
 }
 
 impl IntoKey for &str {
+    #[inline]
     fn into_key(self, namespace: &Namespace) -> Result<Key> {
-        Key::new(namespace, self)
+        Ok(Key::of(namespace, self))
     }
 }
 
 impl IntoKey for String {
+    #[inline]
     fn into_key(self, namespace: &Namespace) -> Result<Key> {
-        Key::new(namespace, &self)
+        Ok(Key::of(namespace, &self))
     }
 }
 
 impl IntoKey for &String {
+    #[inline]
     fn into_key(self, namespace: &Namespace) -> Result<Key> {
-        Key::new(namespace, self)
+        Ok(Key::of(namespace, self))
     }
 }
 
 impl IntoKey for &&str {
+    #[inline]
     fn into_key(self, namespace: &Namespace) -> Result<Key> {
-        Key::new(namespace, self)
+        Ok(Key::of(namespace, self))
     }
 }
 

@@ -1,6 +1,10 @@
 // A small store for the examples in the documentation, and for the tests of the core itself.
 
-use std::{collections::HashMap as Map, sync::{Arc as Shared, Mutex}, time::Duration as Span};
+use std::{
+    collections::HashMap as Map,
+    sync::{Arc as Shared, Mutex},
+    time::Duration as Span,
+};
 
 use larder_core as core_;
 
@@ -20,7 +24,11 @@ struct Held {
 
 impl MapStore {
     /// Lets `change` decide what stands under `key`, given what stands there unexpired.
-    fn with<R>(&self, key: &core_::Key, change: impl FnOnce(Option<Held>) -> (Option<(core_::Value, core_::Timestamp)>, R)) -> (R, core_::Version) {
+    fn with<R>(
+        &self,
+        key: &core_::Key,
+        change: impl FnOnce(Option<Held>) -> (Option<(core_::Value, core_::Timestamp)>, R),
+    ) -> (R, core_::Version) {
         let now = core_::Clock::now(&self.clock);
         let mut guard = self.map.lock().unwrap();
         let (next, map) = &mut *guard;
@@ -71,7 +79,12 @@ impl core_::CacheStore for MapStore {
         Ok(self.find(key).map(|held| (held.value, held.version.into())))
     }
 
-    async fn add(&self, key: &core_::Key, value: core_::Value, expiry: core_::Expiry) -> core_::Result<Option<core_::Version>> {
+    async fn add(
+        &self,
+        key: &core_::Key,
+        value: core_::Value,
+        expiry: core_::Expiry,
+    ) -> core_::Result<Option<core_::Version>> {
         let ends = self.ends(expiry);
         if self.find(key).is_some() {
             return Ok(None);
@@ -79,7 +92,13 @@ impl core_::CacheStore for MapStore {
         Ok(Some(self.with(key, |_| (Some((value, ends)), ())).1))
     }
 
-    async fn replace(&self, key: &core_::Key, version: &core_::Version, value: core_::Value, expiry: core_::Expiry) -> core_::Result<Option<core_::Version>> {
+    async fn replace(
+        &self,
+        key: &core_::Key,
+        version: &core_::Version,
+        value: core_::Value,
+        expiry: core_::Expiry,
+    ) -> core_::Result<Option<core_::Version>> {
         let ends = self.ends(expiry);
         if self.find(key).is_none_or(|held| core_::Version::from(held.version) != *version) {
             return Ok(None);
@@ -100,7 +119,10 @@ impl core_::CacheStore for MapStore {
             };
             match old.checked_add(delta) {
                 Some(sum) => (Some((core_::Value::Int(sum), ends)), Ok(sum)),
-                None => (Some((core_::Value::Int(old), ends)), Err(core_::Error::new(core_::ErrorKind::Overflow, "out of range"))),
+                None => (
+                    Some((core_::Value::Int(old), ends)),
+                    Err(core_::Error::new(core_::ErrorKind::Overflow, "out of range")),
+                ),
             }
         })
         .0
@@ -108,7 +130,12 @@ impl core_::CacheStore for MapStore {
 
     async fn touch(&self, key: &core_::Key, expiry: core_::Expiry) -> core_::Result<bool> {
         let ends = self.ends(expiry);
-        Ok(self.with(key, |held| { let there = held.is_some(); (held.map(|held| (held.value, ends)), there) }).0)
+        Ok(self
+            .with(key, |held| {
+                let there = held.is_some();
+                (held.map(|held| (held.value, ends)), there)
+            })
+            .0)
     }
 
     async fn expiry(&self, key: &core_::Key) -> core_::Result<Option<core_::Expiry>> {
@@ -123,7 +150,12 @@ impl core_::CacheStore for MapStore {
     async fn keys(&self, namespace: &core_::Namespace) -> core_::Result<Vec<core_::Key>> {
         let now = core_::Clock::now(&self.clock);
         let guard = self.map.lock().unwrap();
-        Ok(guard.1.iter().filter(|(key, held)| namespace.contains(key) && held.ends > now).map(|(key, _)| key.clone()).collect())
+        Ok(guard
+            .1
+            .iter()
+            .filter(|(key, held)| namespace.contains(key) && held.ends > now)
+            .map(|(key, _)| key.clone())
+            .collect())
     }
 
     async fn len(&self) -> core_::Result<u64> {
@@ -133,7 +165,7 @@ impl core_::CacheStore for MapStore {
 }
 
 /// Runs an example on a cache over a store of its own.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "some examples need the store alone")]
 pub fn example<F: Future<Output = core_::Result<()>>>(run: impl FnOnce(core_::Cache) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let cache = core_::Cache::builder(MapStore::default()).load_timeout(Span::from_secs(5)).build().unwrap();

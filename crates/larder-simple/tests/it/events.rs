@@ -51,7 +51,10 @@ async fn what_expiry_takes_is_reported_and_what_the_user_takes_is_not() {
     let (store, count) = watched(SimpleStore::builder().clock(Arc::new(clock.clone())));
     for number in 0..10 {
         store.set(&key(&number.to_string()), bytes(1), Expiry::Never).await.unwrap();
-        store.set(&key(&number.to_string()), bytes(1), Expiry::After(Duration::from_millis(1))).await.unwrap();
+        store
+            .set(&key(&number.to_string()), bytes(1), Expiry::After(Duration::from_millis(1)))
+            .await
+            .unwrap();
     }
     for number in 0..3 {
         store.delete(&key(&number.to_string())).await.unwrap();

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use larder_core::{CacheStore, Clock, EntryMeta, Expiry, ManualClock, Object, Value};
+use larder_core::{CacheStore, EntryMeta, Expiry, ManualClock, Object, Value};
 use larder_simple::SimpleStore;
 
 use crate::{key, settle};
@@ -63,7 +63,8 @@ async fn an_idle_store_reclaims_within_a_second_and_again_after_it_was_empty() {
 async fn what_has_not_expired_stays() {
     let clock = ManualClock::default();
     let store = store(&clock);
-    let (short, long) = (put(&store, "short", SHORT).await, put(&store, "long", Expiry::After(3 * ROUND)).await);
+    let (short, long) =
+        (put(&store, "short", SHORT).await, put(&store, "long", Expiry::After(3 * ROUND)).await);
     let never = put(&store, "never", Expiry::Never).await;
     pass(&clock, ROUND).await;
     assert!(is_gone(&store, &short).await);

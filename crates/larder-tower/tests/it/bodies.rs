@@ -227,28 +227,30 @@ async fn a_server_that_stops_at_the_announced_length_has_read_it_all() {
 
 #[tokio::test]
 async fn the_first_byte_of_a_stream_comes_before_its_end() {
-    let make = |kind: &'static str| {
-        move || {
-            let late = stream::once(async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+    for kind in ["text/plain", "text/event-stream"] {
+        // The rest is made only once the beginning has arrived.
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let handler = Arc::clone(&gate);
+        let (service, _) = service(&layer(), move || {
+            let gate = Arc::clone(&handler);
+            let late = stream::once(async move {
+                gate.acquire().await.unwrap().forget();
                 data("late")
             });
             let body = StreamBody::new(stream::iter([data("early")]).chain(late));
             let mut response = Response::new(UnsyncBoxBody::new(body));
             response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
             response
-        }
-    };
-    for kind in ["text/plain", "text/event-stream"] {
-        let (service, _) = service(&layer(), make(kind));
+        });
         let early = async {
             let mut response = service.oneshot(request("GET", "/", &[])).await.unwrap();
             let first = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
             (first, response)
         };
         let (first, response) =
-            tokio::time::timeout(Duration::from_millis(150), early).await.expect("the stream is held up");
+            tokio::time::timeout(Duration::from_secs(5), early).await.expect("the stream is held up");
         assert_eq!(first, "early", "{kind}");
+        gate.add_permits(1);
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "late");
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::join_all;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use larder_core::Cache;
+use larder_core::{Cache, ManualClock};
 use larder_simple::SimpleStore;
 use larder_tower::{CacheBody, CacheLayer, CacheOutcome, Reason};
 use tokio::{sync::Barrier, time::timeout};
@@ -225,6 +225,35 @@ async fn followers_wait_for_a_body_that_will_be_stored() {
     let answers = timeout(SOON, storm(&service, 10)).await.expect("they hang");
     assert!(answers.iter().all(|(.., body)| body == "1.0 1.1 1.2 "), "{answers:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_leader_past_its_time_is_not_waited_for() {
+    let clock = ManualClock::default();
+    let store = SimpleStore::builder().clock(Arc::new(clock.clone())).build().unwrap();
+    let cache = Cache::builder(store).load_timeout(Duration::from_secs(30)).build().unwrap();
+    let layer = CacheLayer::builder(cache).build().unwrap();
+    let (service, calls) = service(&layer, |call| async move {
+        if call == 1 {
+            std::future::pending::<()>().await;
+        }
+        respond("in time")
+    });
+    let stuck = tokio::spawn(service.clone().oneshot(request("GET", "/", &[])));
+    let waiting = tokio::spawn(service.clone().oneshot(request("GET", "/", &[])));
+    while calls.load(Ordering::SeqCst) < 1 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "the second waits for the first");
+    clock.advance(Duration::from_secs(30));
+    let answer = timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
+    let outcome = *answer.extensions().get::<CacheOutcome>().unwrap();
+    assert_eq!(outcome, CacheOutcome::NotStored(Reason::LeaderTimedOut));
+    assert_eq!(body_of(answer).await, "in time");
+    stuck.abort();
 }
 
 #[tokio::test]

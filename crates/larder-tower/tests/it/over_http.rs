@@ -1,6 +1,6 @@
 //! Over a real connection, as clients see it.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
@@ -57,17 +57,21 @@ async fn a_hit_is_a_well_formed_response() {
 
 #[tokio::test]
 async fn a_stream_arrives_as_it_is_made_and_is_then_a_hit() {
-    let page = || async {
-        let late = stream::once(async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let handler = Arc::clone(&gate);
+    let page = move || async move {
+        let late = stream::once(async move {
+            handler.acquire().await.unwrap().forget();
             Ok::<_, Infallible>("late")
         });
         Body::from_stream(stream::iter([Ok("early ")]).chain(late))
     };
     let mut client = connect(Router::new().route("/", get(page)).layer(layer())).await;
     let mut response = send(&mut client, "GET", "/").await;
-    let first = tokio::time::timeout(Duration::from_millis(200), response.body_mut().frame());
-    assert_eq!(first.await.expect("the stream is held up").unwrap().unwrap().into_data().unwrap(), "early ");
+    let first = tokio::time::timeout(Duration::from_secs(5), response.body_mut().frame());
+    let first = first.await.expect("the stream is held up").unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "early ");
+    gate.add_permits(1);
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "late");
     let hit = send(&mut client, "GET", "/").await;
     assert_eq!(hit.headers()["x-cache"], "hit");
