@@ -1,18 +1,13 @@
 //! Hits: typed in process, on one thread and two, and decoded from bytes.
 
-#![expect(missing_docs, reason = "criterion's macros")]
-
-#[path = "support/mod.rs"]
-mod support;
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails says so at once")]
 
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use larder_benches::{Lane, User, race};
+use larder_benches::{BytesStore, Lane, User, alike, keys, poll, race, together, without_expiry};
 use larder_core::{Cache, Codec};
 use larder_simple::SimpleStore;
-
-use self::support::{BytesStore, alike, keys, poll, together, without_expiry};
 
 fn typed(criterion: &mut Criterion) {
     let keys = keys();

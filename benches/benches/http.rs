@@ -1,6 +1,6 @@
 //! A cached 1 KB response of an axum router, over loopback with keep-alive, against a bare handler with the same bytes.
 
-#![expect(missing_docs, reason = "criterion's macros")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails says so at once")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and starts its own tasks")]
 
 use std::{
@@ -37,8 +37,7 @@ fn bare() -> Router {
 
 fn cached() -> Router {
     let cache = Cache::new(SimpleStore::new());
-    bare()
-        .layer(CacheLayer::builder(cache).timeout(Duration::from_secs(600)).build().expect("valid settings"))
+    bare().layer(CacheLayer::builder(cache).timeout(Duration::from_mins(10)).build().expect("valid settings"))
 }
 
 /// A server on a core of its own, for one round, and clients on this one.

@@ -1,18 +1,13 @@
 //! Loads: a miss, led alone, against the same steps by hand.
 
-#![expect(missing_docs, reason = "criterion's macros")]
-
-#[path = "support/mod.rs"]
-mod support;
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails says so at once")]
 
 use std::{convert::Infallible, hint::black_box, sync::Arc};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use larder_benches::{Lane, User, race};
+use larder_benches::{Lane, User, alike, race};
 use larder_core::Cache;
 use larder_simple::SimpleStore;
-
-use self::support::alike;
 
 /// Every key is asked for once, so each read misses; both lanes evict as they go.
 #[expect(clippy::disallowed_methods, reason = "the lane by hand spawns as anyone would")]

@@ -1,18 +1,13 @@
 //! Writes in process.
 
-#![expect(missing_docs, reason = "criterion's macros")]
-
-#[path = "support/mod.rs"]
-mod support;
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails says so at once")]
 
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use larder_benches::{Lane, User, race};
+use larder_benches::{KEYS, Lane, User, alike, keys, poll, race, together};
 use larder_core::Cache;
 use larder_simple::SimpleStore;
-
-use self::support::{KEYS, alike, keys, poll, together};
 
 fn overwrite(criterion: &mut Criterion) {
     let keys = keys();

@@ -1,13 +1,19 @@
 //! What the benchmarks of Larder share: lanes that take turns, and their ratios.
 
+mod bytes_store;
 mod ratios;
+mod support;
 mod user;
 
 use std::time::Duration;
 
 use criterion::{Bencher, Criterion};
 
-pub use self::user::User;
+pub use self::{
+    bytes_store::BytesStore,
+    support::{KEYS, alike, keys, poll, together, without_expiry},
+    user::User,
+};
 
 /// How often the lanes of a group take turns. A machine that gets slower or faster meanwhile does so for all of them.
 pub const ROUNDS: usize = 5;

@@ -9,6 +9,7 @@ mod decide;
 mod entry;
 mod envelope;
 mod error;
+mod eviction;
 mod flight;
 mod handle;
 mod key;
@@ -34,6 +35,7 @@ pub use crate::{
     codec::{Cacheable, Codec},
     entry::EntryMeta,
     error::{BoxError, Error, ErrorKind, Result},
+    eviction::{EvictionCause, StoreEvents},
     handle::StoreHandle,
     key::{IntoKey, Key},
     namespace::Namespace,
@@ -42,7 +44,7 @@ pub use crate::{
     options::{EntryOptions, IntoLoaded, Loaded},
     outcome::{Kept, NotKept, Outcome, Source},
     spawn::{Spawn, TokioSpawn},
-    store::{CacheStore, EvictionCause, StoreEvents},
+    store::CacheStore,
     timeout::{Expiry, Timeout},
     value::Value,
     version::Version,

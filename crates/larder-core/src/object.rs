@@ -1,6 +1,11 @@
 //! Objects: typed entries kept as they are, which can still become bytes.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -9,9 +14,9 @@ use crate::{
     envelope::{self, Kind},
 };
 
-/// A typed entry, behind a pointer: what an in-process store keeps instead of bytes.
+/// A typed entry: what an in-process store keeps instead of bytes.
 ///
-/// Cloning copies a pointer. Reading it as the type it was made of is a pointer copy too; reading it as another type
+/// Cloning copies a pointer to the value. Reading it as the type it was made of is a pointer copy too; reading it as another type
 /// goes through its encoding, exactly as if the store kept bytes.
 ///
 /// ```
@@ -23,40 +28,38 @@ use crate::{
 /// assert_eq!(object.read::<Box<str>>()?.len(), 5);
 /// # Ok::<(), larder_core::Error>(())
 /// ```
+// The metadata lies beside the pointer, not behind another one: counting that one's references would cost every hit twice.
 #[derive(Clone)]
-pub struct Object(Arc<Inner>);
-
-/// Behind a pointer, so that passing a value on is passing one word on.
-#[derive(Clone)]
-struct Inner {
-    data: Arc<dyn Any + Send + Sync>,
-    vtable: &'static Vtable,
+pub struct Object {
+    data: Arc<dyn Erased>,
     meta: EntryMeta,
-    codec: Codec,
     /// The largest encoded size that may leave this process, in bytes.
     limit: u32,
     /// As the cache's weigher declared it.
-    declared_weight: Option<u32>,
+    declared_weight: Option<NonZeroU32>,
+    codec: Codec,
 }
 
 /// What the type behind the pointer can do.
-struct Vtable {
-    encode: fn(&(dyn Any + Send + Sync), Codec, &mut Vec<u8>) -> Result<()>,
-    weight: fn(&(dyn Any + Send + Sync)) -> Option<usize>,
-    type_name: fn() -> &'static str,
+trait Erased: Any + Send + Sync {
+    fn encode_erased(&self, codec: Codec, out: &mut Vec<u8>) -> Result<()>;
+    fn weight_erased(&self) -> Option<usize>;
+    fn type_name(&self) -> &'static str;
 }
 
-trait HasVtable: Cacheable {
-    const VTABLE: &'static Vtable = &Vtable {
-        encode: |data, codec, out| {
-            data.downcast_ref::<Self>().expect("made for this type").encode(codec, out)
-        },
-        weight: |data| data.downcast_ref::<Self>().expect("made for this type").weight(),
-        type_name: std::any::type_name::<Self>,
-    };
-}
+impl<T: Cacheable> Erased for T {
+    fn encode_erased(&self, codec: Codec, out: &mut Vec<u8>) -> Result<()> {
+        self.encode(codec, out)
+    }
 
-impl<T: Cacheable> HasVtable for T {}
+    fn weight_erased(&self) -> Option<usize> {
+        self.weight()
+    }
+
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<T>()
+    }
+}
 
 impl Object {
     /// An entry of a value, with the default codec and no limit on its size.
@@ -77,12 +80,13 @@ impl Object {
         limit: u32,
         declared_weight: Option<u32>,
     ) -> Self {
-        Self(Arc::new(Inner { data: value, vtable: T::VTABLE, meta, codec, limit, declared_weight }))
+        let declared_weight = declared_weight.and_then(NonZeroU32::new);
+        Self { data: value, meta, limit, declared_weight, codec }
     }
 
     /// The same value under other metadata.
     pub(crate) fn with_meta(&self, meta: EntryMeta) -> Self {
-        Self(Arc::new(Inner { meta, ..Inner::clone(&self.0) }))
+        Self { meta, ..self.clone() }
     }
 
     /// When it was stored, goes stale and expires.
@@ -94,7 +98,7 @@ impl Object {
     /// ```
     #[inline]
     pub fn meta(&self) -> &EntryMeta {
-        &self.0.meta
+        &self.meta
     }
 
     /// The value as `T`: a pointer copy if it is one, else by encoding and decoding it.
@@ -108,14 +112,19 @@ impl Object {
     /// ```
     #[inline]
     pub fn read<T: Cacheable>(&self) -> Result<Arc<T>> {
-        match Arc::clone(&self.0.data).downcast::<T>() {
-            Ok(typed) => Ok(typed),
-            Err(other) => {
-                let mut payload = Vec::new();
-                (self.0.vtable.encode)(&*other, self.0.codec, &mut payload)?;
-                T::decode(self.0.codec, payload.into()).map(Arc::new)
-            }
+        self.clone().into_typed()
+    }
+
+    /// As [`read`](Object::read), without touching the reference count.
+    #[inline]
+    pub(crate) fn into_typed<T: Cacheable>(self) -> Result<Arc<T>> {
+        if (*self.data).type_id() == TypeId::of::<T>() {
+            let data: Arc<dyn Any + Send + Sync> = self.data;
+            return Ok(data.downcast().expect("of this type: asked just now"));
         }
+        let mut payload = Vec::new();
+        self.data.encode_erased(self.codec, &mut payload)?;
+        T::decode(self.codec, payload.into()).map(Arc::new)
     }
 
     /// What the entry weighs, in bytes: as declared by the cache's weigher or the type, else its encoded size (which is
@@ -128,8 +137,8 @@ impl Object {
     /// # Ok::<(), larder_core::Error>(())
     /// ```
     pub fn weight(&self) -> Result<usize> {
-        let declared = self.0.declared_weight.map(|weight| weight as usize);
-        match declared.or_else(|| (self.0.vtable.weight)(&*self.0.data)) {
+        let declared = self.declared_weight.map(|weight| weight.get() as usize);
+        match declared.or_else(|| self.data.weight_erased()) {
             Some(weight) => Ok(weight),
             None => Ok(self.encode()?.len()),
         }
@@ -150,9 +159,9 @@ impl Object {
     }
 
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
-        let Inner { data, vtable, meta, codec, limit, .. } = &*self.0;
+        let Self { data, meta, codec, limit, .. } = self;
         let start = out.len();
-        envelope::encode(Kind::Value, *codec, meta, out, |out| (vtable.encode)(&**data, *codec, out))?;
+        envelope::encode(Kind::Value, *codec, meta, out, |out| data.encode_erased(*codec, out))?;
         let len = out.len() - start;
         if len > *limit as usize {
             return Err(Error::new(
@@ -170,8 +179,8 @@ impl Object {
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Object")
-            .field("type", &(self.0.vtable.type_name)())
-            .field("meta", &self.0.meta)
+            .field("type", &(*self.data).type_name())
+            .field("meta", &self.meta)
             .finish_non_exhaustive()
     }
 }

@@ -149,7 +149,7 @@ impl Opened {
 
     pub(crate) fn into_typed<T: Cacheable>(self) -> Result<std::sync::Arc<T>> {
         match self {
-            Self::Object(object) => object.read(),
+            Self::Object(object) => object.into_typed(),
             Self::Envelope(envelope) => T::decode(envelope.codec, envelope.payload).map(std::sync::Arc::new),
             Self::Int(int) => T::from_int(int).map(std::sync::Arc::new),
         }

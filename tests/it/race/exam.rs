@@ -72,7 +72,7 @@ struct Track {
 }
 
 impl Exam {
-    pub(super) fn run(&self, store: StoreHandle) -> Report {
+    pub(super) fn run(&self, store: &StoreHandle) -> Report {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
         let cache = Cache::builder(store.clone()).namespace("race").build().unwrap();

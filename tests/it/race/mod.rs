@@ -31,7 +31,7 @@ fn seed() -> u64 {
 
 fn run(name: &str, store: impl CacheStore) {
     let exam = Exam { keys: 64, rounds: rounds(), seed: seed() };
-    let report = exam.run(StoreHandle::new(store));
+    let report = exam.run(&StoreHandle::new(store));
     println!("race exam on {name}: {report}");
     assert_eq!(report.violations, Vec::new(), "seed {}", exam.seed);
     assert_eq!(report.rounds, rounds().next_multiple_of(64), "every round was run");

@@ -22,7 +22,8 @@ impl Cache {
     /// The loader runs in a task of its own: a caller that goes away does not stop it, and when the last one is gone it is
     /// dropped. A panic in it reaches the callers as an error, and a load that takes longer than the
     /// [load timeout](super::CacheBuilder::load_timeout) is dropped; in both cases the key is free for the next caller. A
-    /// loader may load other keys; for its own it gets an error, not a deadlock.
+    /// loader may load other keys; for its own it gets an error, not a deadlock. (Loaders that ask for each other's keys, and
+    /// tasks that a loader starts by itself, are not seen through: there the load timeout ends it.)
     ///
     /// If the key is invalidated while the load runs, its callers get the value, later callers a new load, and nothing is
     /// kept. A store that fails is treated as having nothing.

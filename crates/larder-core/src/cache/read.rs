@@ -112,7 +112,7 @@ impl Inner {
             // What `judge` and `typed` do, without passing the object on: this is the hit that everything here is for.
             Some(Value::Object(object)) if decide(now, object.meta()) == Decision::Fresh => {
                 let cost = object.meta().cost();
-                Some(self.counted(key, cost, object.read()))
+                Some(self.counted(key, cost, object.into_typed()))
             }
             Some(value) => Some(self.judge(key, now, value).and_then(|opened| self.typed(key, opened))),
             None => Some(None),

@@ -1,9 +1,5 @@
 //! What the lanes run on.
 
-#![allow(dead_code, reason = "each benchmark uses some of it")]
-
-mod bytes_store;
-
 use std::{
     pin::pin,
     sync::Barrier,
@@ -13,23 +9,22 @@ use std::{
 
 use criterion::Bencher;
 
-pub(crate) use self::bytes_store::BytesStore;
-
 /// How many keys are hit in turn.
-pub(crate) const KEYS: usize = 1_000;
+pub const KEYS: usize = 1_000;
 
-pub(crate) fn keys() -> Vec<String> {
+/// The keys.
+pub fn keys() -> Vec<String> {
     (0..KEYS).map(|id| format!("user:{id:0>16}")).collect()
 }
 
 /// moka, configured to do what `SimpleStore` does: LRU, 10 000 entries, an expiry per entry, the same hasher.
-pub(crate) fn alike<V: Clone + Send + Sync + 'static>()
+pub fn alike<V: Clone + Send + Sync + 'static>()
 -> moka::sync::Cache<String, V, foldhash::quality::RandomState> {
     struct InFiveMinutes;
 
     impl<V> moka::Expiry<String, V> for InFiveMinutes {
         fn expire_after_create(&self, _key: &String, _value: &V, _created: Instant) -> Option<Duration> {
-            Some(Duration::from_secs(300))
+            Some(Duration::from_mins(5))
         }
     }
 
@@ -37,7 +32,7 @@ pub(crate) fn alike<V: Clone + Send + Sync + 'static>()
 }
 
 /// The same without any expiry: what moka costs at the least.
-pub(crate) fn without_expiry<V: Clone + Send + Sync + 'static>()
+pub fn without_expiry<V: Clone + Send + Sync + 'static>()
 -> moka::sync::Cache<String, V, foldhash::quality::RandomState> {
     untimed().build_with_hasher(foldhash::quality::RandomState::default())
 }
@@ -48,7 +43,7 @@ fn untimed<V: Clone + Send + Sync + 'static>()
 }
 
 /// The output of a future that is ready at once, as a hit in process is: no executor is part of the measurement.
-pub(crate) fn poll<T>(future: impl Future<Output = T>) -> T {
+pub fn poll<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("not ready at once"),
@@ -57,7 +52,7 @@ pub(crate) fn poll<T>(future: impl Future<Output = T>) -> T {
 
 /// Measures `operation` on several threads at once: the time per operation of each.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-pub(crate) fn together(bencher: &mut Bencher<'_>, threads: usize, operation: impl Fn(usize) + Sync) {
+pub fn together(bencher: &mut Bencher<'_>, threads: usize, operation: impl Fn(usize) + Sync) {
     if threads == 1 {
         let mut at = 0;
         bencher.iter(|| {

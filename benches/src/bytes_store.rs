@@ -1,4 +1,4 @@
-//! A store in process that keeps bytes, as a remote one does, without the network.
+//! A store in process that keeps bytes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,14 +6,22 @@ use larder_core::{
     CacheStore, Capabilities, Clock, Expiry, Key, Result, SystemClock, Timestamp, Value, async_trait,
 };
 
-pub(crate) struct BytesStore {
+/// Keeps bytes in process, as a remote store does without the network.
+pub struct BytesStore {
     map: moka::sync::Cache<String, bytes::Bytes, foldhash::quality::RandomState>,
     clock: Arc<SystemClock>,
 }
 
 impl BytesStore {
-    pub(crate) fn new() -> Self {
-        Self { map: super::alike(), clock: Arc::new(SystemClock::new()) }
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { map: crate::alike(), clock: Arc::new(SystemClock::new()) }
+    }
+}
+
+impl Default for BytesStore {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -43,7 +51,7 @@ impl CacheStore for BytesStore {
 
     /// The benchmarks set entries for five minutes, which is what the map gives every entry.
     async fn set(&self, key: &Key, value: Value, expiry: Expiry) -> Result<()> {
-        assert_eq!(expiry, Expiry::After(Duration::from_secs(300)));
+        assert_eq!(expiry, Expiry::After(Duration::from_mins(5)));
         self.map.insert(key.as_str().to_owned(), value.to_wire()?);
         Ok(())
     }

@@ -1,0 +1,164 @@
+//! How a cache ends: closing it, and runtimes that go away.
+
+use std::{sync::Arc, time::Duration};
+
+use larder_core::{ErrorKind, Kept, Seat, Source};
+
+use crate::support::{Act, Gate, Rig, fine, settle};
+
+#[tokio::test]
+async fn close_waits_for_running_loads_and_writes_and_refuses_later_loads() {
+    let rig = Rig::new();
+    rig.cache.set("there", 1_u8).await.unwrap();
+    let gate = Gate::new();
+    let (cache, held) = (rig.cache.clone(), Arc::clone(&gate));
+    let load = tokio::spawn(async move {
+        cache
+            .get_or_load("a", || async move {
+                held.pass().await;
+                fine(1_u8)
+            })
+            .await
+    });
+    gate.reached().await;
+    let cache = rig.cache.namespace("child").unwrap();
+    let close = tokio::spawn(async move { cache.close().await });
+    settle().await;
+    assert!(!close.is_finished());
+    gate.open();
+    close.await.unwrap().unwrap();
+    assert_eq!(load.await.unwrap().unwrap().source(), Source::Loaded(Kept::Yes));
+
+    for error in [
+        rig.cache.get_or_load("b", || async { fine(1_u8) }).await.unwrap_err(),
+        rig.cache.get_or_load_scoped("b", || async { fine(1_u8) }).await.unwrap_err(),
+        rig.cache.seat::<u8>("b").await.unwrap_err(),
+        rig.cache
+            .get_or_load_many(["b"], |_| async { fine(std::collections::HashMap::<String, u8>::new()) })
+            .await
+            .remove(0)
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("closed") && !error.is_retryable(), "{error}");
+    }
+    // What is there is served, and the store still reached.
+    assert!(rig.cache.get_or_load("there", || async { fine(9_u8) }).await.unwrap().is_hit());
+    rig.cache.set("c", 1_u8).await.unwrap();
+    assert!(rig.cache.delete("c").await.unwrap());
+    rig.cache.close().await.unwrap();
+    rig.at_rest().await;
+}
+
+#[tokio::test]
+async fn close_gives_up_after_the_time_of_a_load() {
+    let rig = Rig::new();
+    let gate = Gate::new();
+    rig.store.once("set", Act::Hold(Arc::clone(&gate)));
+    let set = {
+        let cache = rig.cache.clone();
+        tokio::spawn(async move { cache.set("a", 1_u8).await })
+    };
+    gate.reached().await;
+    set.abort();
+    let close = {
+        let cache = rig.cache.clone();
+        tokio::spawn(async move { cache.close().await })
+    };
+    settle().await;
+    gate.open();
+    close.await.unwrap().unwrap();
+    assert!(rig.stored("a").await.is_some(), "the write behind its caller's back was waited for");
+
+    let rig = Rig::new();
+    let cache = rig.cache.clone();
+    let hangs = tokio::spawn(async move {
+        cache
+            .get_or_load("a", || async {
+                std::future::pending::<()>().await;
+                fine(1_u8)
+            })
+            .await
+    });
+    settle().await;
+    let close = {
+        let cache = rig.cache.clone();
+        tokio::spawn(async move { cache.close().await })
+    };
+    settle().await;
+    // The load's own time ends just before: both are told, and the load is dropped.
+    rig.clock.advance(Duration::from_secs(30));
+    assert_eq!(hangs.await.unwrap().unwrap_err().kind(), ErrorKind::Load);
+    let error = close.await.unwrap();
+    assert!(error.is_ok() || error.unwrap_err().kind() == ErrorKind::Timeout);
+    rig.at_rest().await;
+}
+
+#[test]
+fn a_runtime_that_goes_away_mid_load_leaves_an_error_and_a_free_key() {
+    let rig = Rig::new();
+    let first = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let second = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let gate = Gate::new();
+    let mut load = {
+        let gate = Arc::clone(&gate);
+        Box::pin(rig.cache.get_or_load("a", || async move {
+            gate.pass().await;
+            fine(1_u8)
+        }))
+    };
+    {
+        // Led by a task of the first runtime, awaited from the second.
+        let _entered = first.enter();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(load.as_mut().poll(&mut context).is_pending());
+    }
+    second.block_on(gate.reached());
+    first.shutdown_timeout(Duration::from_secs(5));
+    let error = second.block_on(load).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("shutting down"), "{error}");
+    assert_eq!(rig.handle.busy_keys(), 0);
+    assert_eq!(*second.block_on(rig.cache.get_or_load("a", || async { fine(2_u8) })).unwrap(), 2);
+}
+
+#[test]
+fn a_runtime_that_goes_away_under_a_batch_leaves_errors_not_missing_keys() {
+    let rig = Rig::new();
+    let first = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let second = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let gate = Gate::new();
+    let mut load = {
+        let gate = Arc::clone(&gate);
+        Box::pin(rig.cache.get_or_load_many(["a", "b"], move |_| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.pass().await;
+                fine(std::collections::HashMap::<String, u8>::new())
+            }
+        }))
+    };
+    {
+        let _entered = first.enter();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(load.as_mut().poll(&mut context).is_pending());
+    }
+    second.block_on(gate.reached());
+    first.shutdown_timeout(Duration::from_secs(5));
+    for one in second.block_on(load) {
+        assert_eq!(one.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(rig.handle.busy_keys(), 0);
+}
+
+#[tokio::test]
+async fn a_seat_outlives_the_handle_it_was_taken_on() {
+    let rig = Rig::new();
+    let Seat::Leader(leader) = rig.cache.clone().seat::<u8>("a").await.unwrap() else {
+        panic!("nothing there")
+    };
+    let Rig { cache, handle, .. } = rig;
+    drop(cache);
+    assert_eq!(leader.commit(1.into(), larder_core::EntryOptions::new()).await, Kept::Yes);
+    assert_eq!(handle.busy_keys(), 0);
+}
