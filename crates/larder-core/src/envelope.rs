@@ -109,18 +109,26 @@ fn too_large(what: &str, is: usize, limit: usize) -> Error {
     Error::new(ErrorKind::TooLarge, format!("{is} {what}, the limit is {limit}"))
 }
 
-/// Takes a wire form apart. The payload is a slice of `bytes`, not a copy.
-pub(crate) fn decode(bytes: &Bytes) -> Result<Envelope> {
-    let mut rest = bytes.clone();
-    read(&mut rest).map_err(|problem| Error::new(ErrorKind::Corrupt, "not an entry").with_source(problem))
+/// Takes a wire form apart. The payload is the rest of `bytes`, not a copy.
+pub(crate) fn decode(mut bytes: Bytes) -> Result<Envelope> {
+    let (kind, codec, meta, len) = header(&bytes)?;
+    bytes.advance(bytes.len() - len);
+    Ok(Envelope { kind, codec, meta, payload: bytes })
 }
 
 /// When the entry expires, if these bytes are one: for stores, which see bytes.
-pub(crate) fn expires_at(bytes: &Bytes) -> Option<Timestamp> {
-    decode(bytes).ok().map(|envelope| envelope.meta.expires_at)
+pub(crate) fn expires_at(bytes: &[u8]) -> Option<Timestamp> {
+    header(bytes).ok().map(|(_, _, meta, _)| meta.expires_at)
 }
 
-fn read(rest: &mut Bytes) -> Result<Envelope, &'static str> {
+/// What stands before the payload, and the length of that.
+type Header = (Kind, Codec, EntryMeta, usize);
+
+fn header(mut bytes: &[u8]) -> Result<Header> {
+    read(&mut bytes).map_err(|problem| Error::new(ErrorKind::Corrupt, "not an entry").with_source(problem))
+}
+
+fn read(rest: &mut &[u8]) -> Result<Header, &'static str> {
     if rest.len() < HEADER {
         return Err("shorter than a header");
     }
@@ -153,7 +161,7 @@ fn read(rest: &mut Bytes) -> Result<Envelope, &'static str> {
     let lease = if flags & HAS_LEASE == 0 {
         None
     } else {
-        let nonce = take(rest, 16)?.as_ref().try_into().expect("16 bytes were taken");
+        let nonce = take(rest, 16)?.try_into().expect("16 bytes were taken");
         let deadline = Timestamp::from_nanos(take(rest, 8)?.get_u64_le());
         Some(Lease { nonce, deadline })
     };
@@ -162,10 +170,10 @@ fn read(rest: &mut Bytes) -> Result<Envelope, &'static str> {
     }
     let fencing = (count > 0 || lease.is_some()).then(|| Fencing { stamps, lease }.into());
     let meta = EntryMeta { created, stale_at, expires_at, cost, fencing };
-    Ok(Envelope { kind, codec, meta, payload: rest.split_off(0) })
+    Ok((kind, codec, meta, len))
 }
 
-fn read_stamp(rest: &mut Bytes) -> Result<Stamp, &'static str> {
+fn read_stamp(rest: &mut &[u8]) -> Result<Stamp, &'static str> {
     let of = match take(rest, 1)?[0] {
         1 => {
             let len = usize::from(take(rest, 2)?.get_u16_le());
@@ -173,17 +181,19 @@ fn read_stamp(rest: &mut Bytes) -> Result<Stamp, &'static str> {
                 return Err("a tag too long");
             }
             let name = take(rest, len)?;
-            StampOf::Tag(std::str::from_utf8(&name).map_err(|_| "a tag that is not UTF-8")?.into())
+            StampOf::Tag(std::str::from_utf8(name).map_err(|_| "a tag that is not UTF-8")?.into())
         }
         2 => StampOf::Namespace(take(rest, 1)?[0]),
         _ => return Err("an unknown stamp"),
     };
-    let mark = take(rest, 16)?.as_ref().try_into().expect("16 bytes were taken");
+    let mark = take(rest, 16)?.try_into().expect("16 bytes were taken");
     Ok(Stamp { of, mark })
 }
 
-fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, &'static str> {
-    if rest.len() < len { Err("cut short") } else { Ok(rest.split_to(len)) }
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], &'static str> {
+    let (taken, after) = rest.split_at_checked(len).ok_or("cut short")?;
+    *rest = after;
+    Ok(taken)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a store keeps under a key.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use crate::{Cacheable, EntryMeta, Error, ErrorKind, Object, Result, Timestamp, envelope};
 
@@ -75,10 +75,10 @@ impl Value {
     pub fn from_wire(mut wire: Bytes) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "not the wire form of a value");
         let tag = *wire.first().ok_or_else(corrupt)?;
-        let rest = wire.split_off(1);
+        wire.advance(1);
         match tag {
-            BYTES => Ok(Self::Bytes(rest)),
-            INT => Ok(Self::Int(i64::from_be_bytes(rest.as_ref().try_into().map_err(|_| corrupt())?))),
+            BYTES => Ok(Self::Bytes(wire)),
+            INT => Ok(Self::Int(i64::from_be_bytes(wire.as_ref().try_into().map_err(|_| corrupt())?))),
             _ => Err(corrupt()),
         }
     }
@@ -123,7 +123,7 @@ impl Value {
             Self::Object(object) => Ok(Some(Opened::Object(object))),
             Self::Int(int) => Ok(Some(Opened::Int(int))),
             Self::Bytes(bytes) => {
-                let envelope = envelope::decode(&bytes)?;
+                let envelope = envelope::decode(bytes)?;
                 Ok((envelope.kind == envelope::Kind::Value).then_some(Opened::Envelope(envelope)))
             }
         }

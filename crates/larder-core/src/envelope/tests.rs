@@ -41,7 +41,7 @@ fn encoded(kind: Kind, codec: Codec, meta: &EntryMeta, payload: &[u8]) -> Vec<u8
 }
 
 fn decoded(bytes: &[u8]) -> Result<Envelope> {
-    decode(&Bytes::copy_from_slice(bytes))
+    decode(Bytes::copy_from_slice(bytes))
 }
 
 proptest! {
@@ -52,7 +52,7 @@ proptest! {
         let bytes = encoded(kind, codec, &meta, &payload);
         let envelope = decoded(&bytes).unwrap();
         prop_assert_eq!(&envelope, &Envelope { kind, codec, meta: meta.clone(), payload: payload.into() });
-        prop_assert_eq!(expires_at(&bytes.into()), Some(meta.expires_at));
+        prop_assert_eq!(expires_at(&bytes), Some(meta.expires_at));
     }
 
     #[test]
