@@ -4,9 +4,10 @@
 
 use std::{hint::black_box, sync::Arc};
 
+use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use larder_benches::{BytesStore, Lane, User, alike, keys, poll, race, together, without_expiry};
-use larder_core::{Cache, Codec};
+use larder_core::{Cache, Cacheable, Codec, Result};
 use larder_simple::SimpleStore;
 
 fn typed(criterion: &mut Criterion) {
@@ -47,21 +48,44 @@ fn typed(criterion: &mut Criterion) {
     }
 }
 
+/// Bytes that a store in process keeps as they are.
+struct Encoded(Bytes);
+
+impl Cacheable for Encoded {
+    fn encode(&self, _codec: Codec, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.0);
+        Ok(())
+    }
+
+    fn decode(_codec: Codec, payload: Bytes) -> Result<Self> {
+        Ok(Self(payload))
+    }
+}
+
 fn decoded(criterion: &mut Criterion) {
     let keys = keys();
     for (name, codec) in [("MessagePack", Codec::MessagePack), ("JSON", Codec::Json)] {
-        let moka = alike::<bytes::Bytes>();
+        let moka = alike::<Bytes>();
+        let encoded = Cache::new(SimpleStore::new());
         let cache = Cache::builder(BytesStore::new()).codec(codec).build().unwrap();
         for (id, key) in (0..).zip(&keys) {
-            moka.insert(key.clone(), codec.encode(&User::new(id)).unwrap());
+            let bytes = codec.encode(&User::new(id)).unwrap();
+            moka.insert(key.clone(), bytes.clone());
+            poll(encoded.set(key, Encoded(bytes))).unwrap();
             poll(cache.set(key, User::new(id))).unwrap();
         }
-        let (moka, cache, keys) = (&moka, &cache, &keys);
+        let (moka, encoded, cache, keys) = (&moka, &encoded, &cache, &keys);
         race(
             criterion,
             &format!("decoded hit, {name}"),
             vec![
-                Lane::new("moka get, decode", move |bencher| {
+                Lane::new("get of the bytes, then decode", move |bencher| {
+                    together(bencher, 1, |at| {
+                        let bytes = poll(encoded.get::<Encoded>(keys[at].as_str())).unwrap().unwrap();
+                        drop(black_box(Arc::new(codec.decode::<User>(&bytes.0).unwrap())));
+                    });
+                }),
+                Lane::new("moka get, then decode", move |bencher| {
                     together(bencher, 1, |at| {
                         let bytes = moka.get(keys[at].as_str()).unwrap();
                         drop(black_box(Arc::new(codec.decode::<User>(&bytes).unwrap())));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn print(group: &str, lanes: &[&str]) {
     let measured: Vec<Vec<f64>> = lanes.iter().map(|lane| rounds(group, lane)).collect();
     let Some(first) = measured.first().filter(|rounds| !rounds.is_empty()) else {
-        // A filter on the command line left this group out.
+        println!("\n{group}: no estimates under {}", directory().display());
         return;
     };
     println!("\n{group}: median of {} rounds, ratio to {}", first.len(), lanes[0]);

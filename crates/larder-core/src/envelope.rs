@@ -110,6 +110,7 @@ fn too_large(what: &str, is: usize, limit: usize) -> Error {
 }
 
 /// Takes a wire form apart. The payload is the rest of `bytes`, not a copy.
+#[inline]
 pub(crate) fn decode(mut bytes: Bytes) -> Result<Envelope> {
     let (kind, codec, meta, len) = header(&bytes)?;
     bytes.advance(bytes.len() - len);

@@ -72,6 +72,7 @@ impl Value {
     /// assert!(Value::from_wire("?".into()).is_err());
     /// # Ok::<(), larder_core::Error>(())
     /// ```
+    #[inline]
     pub fn from_wire(mut wire: Bytes) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "not the wire form of a value");
         let tag = *wire.first().ok_or_else(corrupt)?;
@@ -118,6 +119,7 @@ impl Value {
     }
 
     /// Opens the value as an entry: its metadata, and how to read it. `None` where the entry holds only a lease.
+    #[inline]
     pub(crate) fn open(self) -> Result<Option<Opened>> {
         match self {
             Self::Object(object) => Ok(Some(Opened::Object(object))),
@@ -147,6 +149,7 @@ impl Opened {
         }
     }
 
+    #[inline]
     pub(crate) fn into_typed<T: Cacheable>(self) -> Result<std::sync::Arc<T>> {
         match self {
             Self::Object(object) => object.into_typed(),

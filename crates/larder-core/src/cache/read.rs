@@ -183,6 +183,7 @@ impl Inner {
     }
 
     /// Opens what the store returned, if it may be served now.
+    #[inline]
     pub(super) fn judge(&self, key: &Key, now: Timestamp, value: Value) -> Option<Opened> {
         match value.open() {
             Ok(opened) => {
@@ -196,6 +197,7 @@ impl Inner {
     }
 
     /// Reads an entry as a type. What does not decode is a miss, counted.
+    #[inline]
     pub(super) fn typed<T: Cacheable>(&self, key: &Key, opened: Opened) -> Option<Arc<T>> {
         let cost = opened.meta().map(crate::EntryMeta::cost).unwrap_or_default();
         self.counted(key, cost, opened.into_typed())

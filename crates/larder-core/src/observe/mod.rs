@@ -4,6 +4,7 @@ mod event;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod stats;
+mod stripe;
 #[cfg(feature = "tracing")]
 mod tracing;
 
