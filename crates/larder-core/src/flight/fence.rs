@@ -1,6 +1,6 @@
 //! The invalidator's side: what surrounds every write that is not a load's.
 
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use super::FlightTable;
 use crate::{Key, Namespace, sync::Arc};
@@ -73,7 +73,8 @@ impl Drop for Fence {
     }
 }
 
-/// A write ends when its sender is dropped.
-pub(super) async fn ended(mut writing: watch::Receiver<()>) {
-    while writing.changed().await.is_ok() {}
+/// A write is over when nobody can say so any more.
+pub(super) async fn ended(writing: oneshot::Receiver<()>) {
+    // Nothing is ever sent: the error is the message.
+    let _ = writing.await;
 }

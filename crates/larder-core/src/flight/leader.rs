@@ -1,8 +1,6 @@
 //! The leader's side of a flight.
 
-use tokio::sync::watch;
-
-use super::{Flight, FlightTable, Landing};
+use super::{Flight, FlightTable, Landing, table::Writing};
 use crate::{Key, sync::Arc};
 
 /// The duty of leading a flight. Dropped before it landed, it frees the key and lets the next caller lead.
@@ -56,7 +54,7 @@ impl Drop for LeaderGuard {
 pub(crate) struct CommitGuard {
     table: Arc<FlightTable>,
     flight: Arc<Flight>,
-    writing: Option<watch::Sender<()>>,
+    writing: Option<Writing>,
     known: bool,
 }
 

@@ -17,7 +17,9 @@ mod leader;
 mod settling;
 mod table;
 
-use tokio::sync::{Notify, watch};
+use std::pin::pin;
+
+use tokio::sync::Notify;
 
 #[cfg(feature = "faults")]
 pub use self::faults::Faults;
@@ -27,7 +29,10 @@ pub(crate) use self::{
     settling::Settling,
     table::{FlightTable, Place},
 };
-use crate::{Error, Kept, Key, Timestamp, Value, sync::AtomicUsize};
+use crate::{
+    Error, Kept, Key, Timestamp, Value,
+    sync::{Arc, AtomicUsize, Mutex, MutexGuard, Ordering},
+};
 
 /// How a flight ended, as its followers see it.
 #[derive(Clone)]
@@ -49,8 +54,12 @@ pub(crate) struct Flight {
     pub(crate) key: Key,
     /// When the key is freed, whatever the load does.
     pub(crate) deadline: Timestamp,
-    /// Written once. Its receivers are the callers still waiting: when there are none, it reports itself closed.
-    landing: watch::Sender<Option<Landing>>,
+    /// Written once.
+    landing: Mutex<Option<Landing>>,
+    landed: Notify,
+    /// The callers still waiting. Grows only under the lock of the key's shard.
+    followers: AtomicUsize,
+    left: Notify,
     /// Nonzero once an invalidation has detached it.
     detached: AtomicUsize,
     /// A load that has its turn waits for this one.
@@ -62,10 +71,29 @@ impl Flight {
         Self {
             key,
             deadline,
-            landing: watch::Sender::new(None),
+            landing: Mutex::new(None),
+            landed: Notify::new(),
+            followers: AtomicUsize::new(0),
+            left: Notify::new(),
             detached: AtomicUsize::new(0),
             hurry: Notify::new(),
         }
+    }
+
+    /// Publishes how it ended unless that was published before, which `false` says.
+    fn publish(&self, landing: Landing) -> bool {
+        let mut published = self.landing();
+        if published.is_some() {
+            return false;
+        }
+        *published = Some(landing);
+        drop(published);
+        self.landed.notify_waiters();
+        true
+    }
+
+    fn landing(&self) -> MutexGuard<'_, Option<Landing>> {
+        self.landing.lock().expect("no code panics while it holds a landing")
     }
 
     /// Lets the load begin before its turn.
@@ -78,25 +106,54 @@ impl Flight {
         self.hurry.notified().await;
     }
 
+    fn is_unwatched(&self) -> bool {
+        self.followers.load(Ordering::SeqCst) == 0
+    }
+
     /// Resolves when nobody waits for the landing (any more).
     pub(crate) async fn unwatched(&self) {
-        self.landing.closed().await;
+        loop {
+            let mut left = pin!(self.left.notified());
+            // Registered before looking: a follower that leaves in between is not missed.
+            left.as_mut().enable();
+            if self.is_unwatched() {
+                return;
+            }
+            left.await;
+        }
     }
 }
 
 /// A caller's hold on a flight; dropping it is leaving.
 pub(crate) struct Follow {
-    landing: watch::Receiver<Option<Landing>>,
-    pub(crate) flight: crate::sync::Arc<Flight>,
+    pub(crate) flight: Arc<Flight>,
 }
 
 impl Follow {
+    /// Taken under the lock of the key's shard, where a leader that finds itself unwatched decides.
+    fn new(flight: &Arc<Flight>) -> Self {
+        flight.followers.fetch_add(1, Ordering::SeqCst);
+        Self { flight: Arc::clone(flight) }
+    }
+
     /// Waits for the flight to land.
     pub(crate) async fn landing(&mut self) -> Landing {
-        match self.landing.wait_for(Option::is_some).await {
-            Ok(landing) => landing.clone().expect("waited for until it is there"),
-            // The sender lives in the flight, which this holds; should that change, a lost leader is what it means.
-            Err(_) => Landing::Abandoned,
+        loop {
+            let mut landed = pin!(self.flight.landed.notified());
+            // Registered before looking: a landing in between is not missed.
+            landed.as_mut().enable();
+            if let Some(landing) = self.flight.landing().clone() {
+                return landing;
+            }
+            landed.await;
+        }
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        if self.flight.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.flight.left.notify_waiters();
         }
     }
 }

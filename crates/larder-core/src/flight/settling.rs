@@ -1,15 +1,13 @@
 //! Settling a doubt: deleting a key that this process does not serve, so that it can be served again.
 
-use tokio::sync::watch;
-
-use super::{FlightTable, fence::ended};
+use super::{FlightTable, fence::ended, table::Writing};
 use crate::{Key, quarantine::Doubt, sync::Arc};
 
 /// The right to delete a key in doubt. Dropping it ends the attempt; unless [`confirmed`](Settling::confirmed), the doubt stays.
 pub(crate) struct Settling {
     table: Arc<FlightTable>,
     key: Key,
-    writing: Option<watch::Sender<()>>,
+    writing: Option<Writing>,
     sent: u64,
 }
 

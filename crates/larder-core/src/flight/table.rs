@@ -5,7 +5,7 @@ use std::{
     hash::BuildHasher,
 };
 
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use super::{Flight, Follow, Landing, LeaderGuard, clears::Clears, faults::Faults};
 use crate::{
@@ -39,16 +39,34 @@ struct Shard {
 pub(super) struct Slot {
     /// The flight that callers may join.
     current: Option<Arc<Flight>>,
-    /// Ends (by being dropped) when the result being written is.
-    writing: Option<watch::Receiver<()>>,
+    /// A result is being written, or a doubt settled.
+    writing: bool,
+    /// Dropped, and so woken, when that is over.
+    waiting: Vec<oneshot::Sender<()>>,
     /// Invalidations under way.
     invalidations: u32,
 }
 
 impl Slot {
     fn is_idle(&self) -> bool {
-        self.current.is_none() && self.writing.is_none() && self.invalidations == 0
+        self.current.is_none() && !self.writing && self.invalidations == 0
     }
+
+    /// Resolves when the write under way is over.
+    fn write_to_wait_for(&mut self) -> Option<oneshot::Receiver<()>> {
+        if !self.writing {
+            return None;
+        }
+        let (waiting, over) = oneshot::channel();
+        self.waiting.push(waiting);
+        Some(over)
+    }
+}
+
+/// The right to write under a key, or to settle it. One at a time, except where an exam has switched the fence off.
+#[must_use = "until `end_write` every invalidation of the key waits"]
+pub(super) struct Writing {
+    is_fenced: bool,
 }
 
 /// Where a caller who missed finds itself.
@@ -91,11 +109,7 @@ impl FlightTable {
             Entry::Vacant(slot) => slot.insert(Slot::default()),
         };
         if let Some(flight) = &slot.current {
-            // Subscribing under the lock: a leader that finds itself unwatched decides under the same lock.
-            return Place::Follower(Follow {
-                landing: flight.landing.subscribe(),
-                flight: Arc::clone(flight),
-            });
+            return Place::Follower(Follow::new(flight));
         }
         let flight = Arc::new(Flight::new(key.clone(), deadline));
         slot.current = Some(Arc::clone(&flight));
@@ -105,13 +119,14 @@ impl FlightTable {
 
     /// A hold on a flight for its own leader.
     pub(crate) fn follow(flight: &Arc<Flight>) -> Follow {
-        Follow { landing: flight.landing.subscribe(), flight: Arc::clone(flight) }
+        Follow::new(flight)
     }
 
     /// Publishes how the flight ended, and frees the key.
     pub(super) fn land(&self, flight: &Arc<Flight>, landing: Landing) {
         self.release(flight);
-        flight.landing.send_replace(Some(landing));
+        // After the deadline everyone has been told so already.
+        flight.publish(landing);
     }
 
     /// Frees the key of a flight that ended or is past its deadline: the next caller starts a new one.
@@ -123,83 +138,79 @@ impl FlightTable {
     /// Ends a flight that is past its deadline, whatever its load does. `true` for the first to say so.
     pub(crate) fn expire(&self, flight: &Arc<Flight>, error: &Error) -> bool {
         self.release(flight);
-        flight.landing.send_if_modified(|landing| {
-            let first = landing.is_none();
-            if first {
-                *landing = Some(Landing::Failed(error.clone()));
-            }
-            first
-        })
+        flight.publish(Landing::Failed(error.clone()))
     }
 
     /// Frees the key if nobody waits for the flight. A caller who joins at the same time is seen here, or sees none.
     pub(crate) fn release_unwatched(&self, flight: &Arc<Flight>) -> bool {
         let mut slots = lock(&self.shard(&flight.key).slots);
-        if flight.landing.receiver_count() > 0 {
+        if !flight.is_unwatched() {
             return false;
         }
         forget(&mut slots, flight);
         true
     }
 
-    /// Claims the right to write the flight's result: `None` if an invalidation came between. Until the sender is
-    /// dropped, invalidations of the key wait.
-    pub(super) fn begin_write(&self, flight: &Arc<Flight>) -> Option<watch::Sender<()>> {
+    /// Claims the right to write the flight's result: `None` if an invalidation came between. Until
+    /// [`end_write`](Self::end_write), invalidations of the key wait.
+    pub(super) fn begin_write(&self, flight: &Arc<Flight>) -> Option<Writing> {
         let mut slots = lock(&self.shard(&flight.key).slots);
-        let (sender, receiver) = watch::channel(());
         if self.has(Faults::NO_FENCE) || self.has(Faults::COMMIT_BY_SET) && !is_detached(flight) {
-            return Some(sender);
+            return Some(Writing { is_fenced: false });
         }
         let slot = slots.get_mut(&flight.key)?;
         let current = slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight));
         if !current
             || is_detached(flight)
             || slot.invalidations > 0
-            || slot.writing.is_some()
+            || slot.writing
             || self.clears.cover(&flight.key)
         {
             return None;
         }
-        slot.writing = Some(receiver);
-        Some(sender)
+        slot.writing = true;
+        Some(Writing { is_fenced: true })
     }
 
     /// Claims the right to delete a key in doubt, without detaching its flight: a doubt keeps results from being written
     /// anyway. It excludes writes of the key, in both directions, lest the delete removes what was written after it
     /// was sent.
-    pub(super) fn begin_settling(&self, key: &Key) -> Result<watch::Sender<()>, Option<watch::Receiver<()>>> {
+    pub(super) fn begin_settling(&self, key: &Key) -> Result<Writing, Option<oneshot::Receiver<()>>> {
         let mut slots = lock(&self.shard(key).slots);
         let slot = slots.entry(key.clone()).or_default();
-        if slot.writing.is_some() || slot.invalidations > 0 {
-            return Err(slot.writing.clone());
+        if slot.writing || slot.invalidations > 0 {
+            return Err(slot.write_to_wait_for());
         }
-        let (sender, receiver) = watch::channel(());
-        slot.writing = Some(receiver);
-        Ok(sender)
+        slot.writing = true;
+        Ok(Writing { is_fenced: true })
     }
 
     /// The write is over, whatever became of it.
-    pub(super) fn end_write(&self, key: &Key, writing: watch::Sender<()>) {
+    #[expect(clippy::needless_pass_by_value, reason = "the right to write is given back")]
+    pub(super) fn end_write(&self, key: &Key, writing: Writing) {
         let shard = self.shard(key);
         let mut slots = lock(&shard.slots);
-        // Dropped before the slot is looked at: the slot's own receiver then tells whether it was this write.
-        drop(writing);
+        let mut waiting = Vec::new();
         if let Some(slot) = slots.get_mut(key)
-            && slot.writing.as_ref().is_some_and(|write| write.has_changed().is_err())
+            && writing.is_fenced
         {
-            slot.writing = None;
+            slot.writing = false;
+            waiting = std::mem::take(&mut slot.waiting);
         }
         shard.changes.fetch_add(1, Ordering::Release);
         remove_if_idle(&mut slots, key);
+        drop(slots);
+        // Whoever waits is woken outside the lock.
+        drop(waiting);
     }
 
     /// An invalidation of `key` begins: detaches its flight and returns the write to wait for, if there is one.
-    pub(super) fn begin_invalidation(&self, key: &Key) -> Option<watch::Receiver<()>> {
+    pub(super) fn begin_invalidation(&self, key: &Key) -> Option<oneshot::Receiver<()>> {
         let mut slots = lock(&self.shard(key).slots);
         let slot = slots.entry(key.clone()).or_default();
         slot.invalidations += 1;
         self.detach(slot);
-        slot.writing.clone()
+        slot.write_to_wait_for()
     }
 
     /// It is over: detaches what began meanwhile.
@@ -215,13 +226,13 @@ impl FlightTable {
     }
 
     /// Detaches every flight in `namespace`, and returns the writes to wait for.
-    pub(super) fn detach_all(&self, namespace: &Namespace) -> Vec<watch::Receiver<()>> {
+    pub(super) fn detach_all(&self, namespace: &Namespace) -> Vec<oneshot::Receiver<()>> {
         let mut writes = Vec::new();
         for shard in &self.shards {
             let mut slots = lock(&shard.slots);
             for (_, slot) in slots.iter_mut().filter(|(key, _)| namespace.contains(key)) {
                 self.detach(slot);
-                writes.extend(slot.writing.clone());
+                writes.extend(slot.write_to_wait_for());
             }
             slots.retain(|_, slot| !slot.is_idle());
             shard.changes.fetch_add(1, Ordering::Release);
