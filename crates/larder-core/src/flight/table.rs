@@ -190,18 +190,18 @@ impl FlightTable {
     pub(super) fn end_write(&self, key: &Key, writing: Writing) {
         let shard = self.shard(key);
         let mut slots = lock(&shard.slots);
-        let mut waiting = Vec::new();
+        let mut woken = Vec::new();
         if let Some(slot) = slots.get_mut(key)
             && writing.is_fenced
         {
             slot.writing = false;
-            waiting = std::mem::take(&mut slot.waiting);
+            woken = std::mem::take(&mut slot.waiting);
         }
         shard.changes.fetch_add(1, Ordering::Release);
         remove_if_idle(&mut slots, key);
         drop(slots);
         // Whoever waits is woken outside the lock.
-        drop(waiting);
+        drop(woken);
     }
 
     /// An invalidation of `key` begins: detaches its flight and returns the write to wait for, if there is one.
