@@ -20,9 +20,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The store cannot be reached, or is closed.
+    /// The store cannot be reached, or is closed. The operation did not take effect: one whose connection was lost after it was
+    /// sent is [`Ambiguous`](ErrorKind::Ambiguous).
     Unavailable,
-    /// The operation did not end within its time. It did not take effect, or is harmless to repeat.
+    /// The operation did not end within its time. It may still take effect, and is harmless to repeat.
     Timeout,
     /// Too much work is waiting already; nothing was sent.
     Overloaded,

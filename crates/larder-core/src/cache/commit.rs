@@ -16,7 +16,7 @@ use tokio::sync::SemaphorePermit;
 use super::{
     chain::Chain,
     inner::Inner,
-    ops::{Operation, is_open},
+    ops::{Operation, may_have_run},
 };
 use crate::{
     BoxFuture, Cacheable, EntryOptions, Error, ErrorKind, Expiry, Kept, Key, Loaded, NotKept, Result, Value,
@@ -174,7 +174,8 @@ fn written(write: CommitGuard, result: &Result<()>) -> Kept {
             Kept::Yes
         }
         Err(error) => {
-            if !is_open(error) {
+            // Where nothing was written, nothing is in doubt: a store that is gone leaves no traces of the loads meanwhile.
+            if !may_have_run(error) {
                 write.known();
             }
             Kept::No(NotKept::StoreFailed)

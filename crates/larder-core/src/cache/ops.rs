@@ -132,14 +132,8 @@ pub(super) fn is_trouble(error: &Error) -> bool {
     )
 }
 
-/// Whether an error leaves open if the operation took effect. (`Config` is how one ends that found no runtime to wait in.)
-pub(super) fn is_open(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Unavailable
-            | ErrorKind::Timeout
-            | ErrorKind::Ambiguous
-            | ErrorKind::Corrupt
-            | ErrorKind::Config
-    )
+/// Whether an operation that ended so may have taken effect, or still may. (`Config` is how one ends that found no runtime
+/// to wait in.)
+pub(super) fn may_have_run(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Config)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Cache,
     inner::Inner,
-    ops::{Operation, is_open},
+    ops::{Operation, may_have_run},
 };
 use crate::{
     Cacheable, EntryOptions, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Value, flight::Fence,
@@ -173,9 +173,11 @@ impl Inner {
 pub(super) fn settle<T>(fence: Fence, result: &Result<T>, settles: bool) {
     match result {
         Ok(_) if settles => fence.confirmed(),
-        Err(error) if is_open(error) => fence.failed(),
-        // Nothing was sent: what was to be removed is still there.
-        Err(error) if settles && error.kind() == ErrorKind::Overloaded => fence.failed(),
+        Err(error) if may_have_run(error) => fence.failed(),
+        // Nothing took effect: what was to be removed is still there.
+        Err(error) if settles && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Overloaded) => {
+            fence.failed();
+        }
         _ => drop(fence),
     }
 }

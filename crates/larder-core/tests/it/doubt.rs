@@ -47,6 +47,21 @@ async fn a_refused_delete_leaves_the_key_unserved_too() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_gone_leaves_no_doubts_of_what_was_loaded_meanwhile() {
+    let rig = Rig::new();
+    rig.store.always("set", Act::Fail(ErrorKind::Unavailable));
+    let loaded = rig.cache.get_or_load("a", || async { fine("x".to_owned()) }).await.unwrap();
+    assert_eq!(loaded.source(), Source::Loaded(Kept::No(NotKept::StoreFailed)));
+    rig.store.calm();
+    // Another process may have stored it since: it is served, not deleted first.
+    let deletes = rig.store.calls("delete");
+    rig.cache.get_or_load("a", || async { fine("y".to_owned()) }).await.unwrap();
+    assert!(rig.cache.has("a").await.unwrap());
+    assert_eq!(rig.store.calls("delete"), deletes);
+    rig.at_rest().await;
+}
+
+#[tokio::test]
 async fn a_commit_that_timed_out_leaves_the_key_unserved() {
     for act in [Act::Hang, Act::HangAfter] {
         let rig = Rig::new();
