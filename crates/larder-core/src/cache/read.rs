@@ -29,10 +29,10 @@ impl Cache {
     pub async fn get<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
         // Looked at where it lies: `?` would move the key, which on a hit is a measurable part.
         let key = key.into_key(&self.namespace);
-        let key = key.as_ref().map_err(Error::clone)?;
-        match self.inner.peek::<T>(key) {
+        match self.inner.peek::<T>(key.as_ref().map_err(Error::clone)?) {
             Some(Some(hit)) => Ok(Some(hit)),
-            known => Box::pin(self.inner.get_slowly(key, known.is_some())).await,
+            // Given away, not lent: what is borrowed across an await would have to lie in the future.
+            known => Box::pin(self.inner.get_slowly(key?, known.is_some())).await,
         }
     }
 
@@ -121,13 +121,13 @@ impl Inner {
 
     async fn get_slowly<T: Cacheable>(
         self: &Arc<Self>,
-        key: &Key,
+        key: Key,
         known_miss: bool,
     ) -> Result<Option<Arc<T>>> {
-        let found = if known_miss { Ok(None) } else { self.find(key).await };
+        let found = if known_miss { Ok(None) } else { self.find(&key).await };
         let found = self.explicit(found, || None)?;
         if found.is_none() {
-            self.miss(key);
+            self.miss(&key);
         }
         Ok(found)
     }
