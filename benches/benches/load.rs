@@ -1,4 +1,4 @@
-//! Loads: a miss, led alone, against the same steps by hand.
+//! Loads: a miss, led alone, against the same steps by hand: on the cache, without sharing and fences, and on bare moka.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails says so at once")]
 
@@ -16,13 +16,27 @@ fn miss(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let moka = alike::<Arc<User>>();
     let cache = Cache::new(SimpleStore::new());
+    let by_hand = Cache::new(SimpleStore::new());
     let user = User::new(7);
-    let (runtime, moka, cache, user) = (&runtime, &moka, &cache, &user);
-    let mut next = (0_u64.., 0_u64..);
+    let (runtime, moka, by_hand, cache, user) = (&runtime, &moka, &by_hand, &cache, &user);
+    let mut next = (0_u64.., 0_u64.., 0_u64..);
     race(
         criterion,
         "single-flight miss",
         vec![
+            Lane::new("cache get, spawn, join, set", move |bencher| {
+                let keys = &mut next.2;
+                bencher.iter(|| {
+                    let key = format!("user:{:0>16}", keys.next().expect("endless"));
+                    runtime.block_on(async {
+                        if by_hand.get::<User>(&key).await.unwrap().is_none() {
+                            let user = user.clone();
+                            let loaded = tokio::spawn(async move { user }).await.unwrap();
+                            by_hand.set(&key, loaded).await.unwrap();
+                        }
+                    });
+                });
+            }),
             Lane::new("moka get, spawn, join, insert", move |bencher| {
                 let keys = &mut next.0;
                 bencher.iter(|| {

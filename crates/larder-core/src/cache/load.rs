@@ -216,9 +216,14 @@ impl Inner {
     /// Waits for a flight, for as long as it may take. Past its deadline the key is freed for the next caller.
     pub(super) async fn land<T: Cacheable>(&self, follow: &mut Follow) -> Result<Landed<T>> {
         let flight = Arc::clone(&follow.flight);
-        let left = flight.deadline.saturating_since(self.clock.now());
-        let Some(landing) = self.within(left, follow.landing()).await? else {
-            return Err(self.expire(&flight));
+        let landing = if let Some(landing) = follow.landed() {
+            landing
+        } else {
+            let left = flight.deadline.saturating_since(self.clock.now());
+            match self.within(left, follow.landing()).await? {
+                Some(landing) => landing,
+                None => return Err(self.expire(&flight)),
+            }
         };
         match landing {
             Landing::Value(value, kept) => match value.open().and_then(|opened| match opened {
@@ -263,6 +268,8 @@ impl Inner {
         let mut follow = FlightTable::follow(guard.flight());
         let task = Arc::clone(self).fly(guard, options, Chain::current(), loader);
         self.start(task)?;
+        // A load that waits for nothing has landed once its task had its turn, and needs no timer.
+        tokio::task::yield_now().await;
         match self.land(&mut follow).await? {
             Landed::Value(value, kept) => Ok(Outcome::new(value, Source::Loaded(kept))),
             Landed::Alone | Landed::Again | Landed::Nothing => Err(dropped()),

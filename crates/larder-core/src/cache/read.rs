@@ -29,11 +29,12 @@ impl Cache {
     pub async fn get<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
         // Looked at where it lies: `?` would move the key, which on a hit is a measurable part.
         let key = key.into_key(&self.namespace);
-        match self.inner.peek::<T>(key.as_ref().map_err(Error::clone)?) {
-            Some(Some(hit)) => Ok(Some(hit)),
-            // Given away, not lent: what is borrowed across an await would have to lie in the future.
-            known => Box::pin(self.inner.get_slowly(key?, known.is_some())).await,
-        }
+        let known_miss = match self.inner.peek::<T>(key.as_ref().map_err(Error::clone)?) {
+            Some(Some(hit)) => return Ok(Some(hit)),
+            known => known.is_some(),
+        };
+        // Nothing of the above is held across this await, so none of it has to lie in the future.
+        Box::pin(self.inner.get_slowly(key?, known_miss)).await
     }
 
     /// Whether [`get`](Cache::get) would find an entry, whatever its type.

@@ -136,13 +136,18 @@ impl Follow {
         Self { flight: Arc::clone(flight) }
     }
 
+    /// How the flight landed, if it has.
+    pub(crate) fn landed(&self) -> Option<Landing> {
+        self.flight.landing().clone()
+    }
+
     /// Waits for the flight to land.
     pub(crate) async fn landing(&mut self) -> Landing {
         loop {
             let mut landed = pin!(self.flight.landed.notified());
             // Registered before looking: a landing in between is not missed.
             landed.as_mut().enable();
-            if let Some(landing) = self.flight.landing().clone() {
+            if let Some(landing) = self.landed() {
                 return landing;
             }
             landed.await;
