@@ -40,6 +40,15 @@ const EXAMS: &[Exam] = &[
         args: &["model"],
         env: ("LARDER_MODEL_CASES", "20000"),
     },
+    Exam {
+        name: "kill",
+        what: "a writer of 10 000 values of 100 KB into FileSystemStore, killed 20 times",
+        minutes: 30,
+        package: "larder-filesystem",
+        target: "processes",
+        args: &["killed_writer"],
+        env: ("LARDER_KILLS", "20x10000"),
+    },
 ];
 
 pub(crate) fn is_known(name: &str) -> bool {

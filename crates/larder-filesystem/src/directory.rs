@@ -1,0 +1,188 @@
+//! The directory: whether it is ours, and who else has it open.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use larder_core::{Error, ErrorKind, Result, SystemClock};
+
+use crate::{error, locks, random::Random};
+
+/// What makes a directory ours.
+const MARKER: &str = "larder.store";
+const MARKER_TEXT: &str = "Larder file store, layout 1\n\
+    This directory belongs to a cache: whatever is in it may be removed at any time.\n\
+    To empty it, stop the programs that use it and delete the whole directory.\n";
+/// The first line alone decides.
+const LAYOUT: &str = "Larder file store, layout 1\n";
+
+/// How often, a millisecond apart, the next tick of the file system's clock is looked for.
+const TICK_TRIES: usize = 30;
+
+/// An opened directory.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// Holds the shared lock for as long as the store lives.
+    _presence: File,
+    /// Where nobody else had it open: when that was, by the file system's own clock. What is older was left by the dead.
+    pub(crate) alone_at: Option<SystemTime>,
+}
+
+impl Directory {
+    /// Opens the directory, making it where it is missing.
+    pub(crate) fn open(path: &Path, random: &dyn Random, patience: Duration) -> Result<Self> {
+        claim(path, random)?;
+        Self::enter(path, patience).map_err(error::refused)
+    }
+
+    fn enter(path: &Path, patience: Duration) -> io::Result<Self> {
+        let lock = path.join("lock");
+        // Where nothing can be written, reading what is there still works.
+        let presence = locks::open(&lock).or_else(|refusal| File::open(&lock).map_err(|_| refusal))?;
+        let mut directory = Self { path: path.to_owned(), _presence: presence.try_clone()?, alone_at: None };
+        if presence.try_lock().is_ok() {
+            directory.alone_at = directory.next_tick().ok();
+        }
+        // From exclusive to shared, where it was had; another opener may come between, alone in its turn.
+        locks::wait_for(&SystemClock::new(), patience, || presence.try_lock_shared())?;
+        Ok(directory)
+    }
+
+    /// The time by the file system's own clock: files are dated by that, whatever the store's clock says.
+    pub(crate) fn now(&self) -> io::Result<SystemTime> {
+        let stamp = self.path.join("stamp");
+        let mut file = locks::open(&stamp)?;
+        file.write_all(b".")?;
+        file.metadata()?.modified()
+    }
+
+    /// A time that is after every file there is, and not after any that is made from now on: files are dated in ticks of
+    /// some milliseconds, so that one left just before could look like one of ours. Where a tick takes longer, what is as
+    /// old as this is left to the sweeps.
+    fn next_tick(&self) -> io::Result<SystemTime> {
+        let now = self.now()?;
+        let mut next = now;
+        for _ in 0..TICK_TRIES {
+            if next > now {
+                break;
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "on a thread that may block, for a clock of its own"
+            )]
+            thread::sleep(Duration::from_millis(1));
+            next = self.now()?;
+        }
+        Ok(next)
+    }
+
+    /// Whether it is still there. A miss in a directory that is gone would be a lie.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        fs::symlink_metadata(self.path.join(MARKER)).map(drop)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Makes sure that the directory is ours, or makes it ours where it is empty.
+fn claim(path: &Path, random: &dyn Random) -> Result<()> {
+    match fs::read(path.join(MARKER)) {
+        Ok(text) => return check_layout(path, &text).and_then(|()| complete(path)),
+        Err(refusal) if refusal.kind() == io::ErrorKind::NotFound => {}
+        Err(refusal) if refusal.kind() == io::ErrorKind::NotADirectory => return Err(no_directory(path)),
+        Err(refusal) => return Err(error::refused(refusal)),
+    }
+    create(path).map_err(|refusal| match refusal.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => no_directory(path),
+        _ => error::refused(refusal),
+    })?;
+    if !is_empty(path).map_err(error::refused)? {
+        // Another process may have claimed it since.
+        return match fs::read(path.join(MARKER)) {
+            Ok(text) => check_layout(path, &text).and_then(|()| complete(path)),
+            Err(_) => Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "`path` is {}: that directory is not empty and not a Larder store; give one of its own",
+                    path.display()
+                ),
+            )),
+        };
+    }
+    mark(path, random).map_err(error::refused)?;
+    complete(path)
+}
+
+fn check_layout(path: &Path, text: &[u8]) -> Result<()> {
+    if text.starts_with(LAYOUT.as_bytes()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        format!(
+            "`path` is {}: its `{MARKER}` is of another layout or damaged; delete the directory or give another",
+            path.display()
+        ),
+    ))
+}
+
+fn no_directory(path: &Path) -> Error {
+    Error::new(ErrorKind::Config, format!("`path` is {}: that is not a directory", path.display()))
+}
+
+#[cfg(unix)]
+fn create(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let permissions = fs::metadata(path)?.permissions();
+    if permissions.mode() & 0o077 != 0 && is_empty(path)? {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn create(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).create(path)
+}
+
+/// Whether nothing is there, but for what others that claim it at this moment may have begun.
+fn is_empty(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        if !entry?.file_name().to_string_lossy().starts_with(MARKER) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whole or not at all: another opener must not read half of it.
+fn mark(path: &Path, random: &dyn Random) -> io::Result<()> {
+    let begun = path.join(format!("{MARKER}.{}", hex::encode(random.nonce()?)));
+    let written = fs::write(&begun, MARKER_TEXT).and_then(|()| fs::rename(&begun, path.join(MARKER)));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&begun);
+    }
+    written
+}
+
+/// The parts that operations take for granted.
+fn complete(path: &Path) -> Result<()> {
+    for part in ["locks", "spaces", "trash"] {
+        match fs::create_dir(path.join(part)) {
+            Err(refusal) if refusal.kind() == io::ErrorKind::AlreadyExists => {}
+            // A store that is there can be read where nothing can be made.
+            Err(refusal) if refusal.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+            other => other.map_err(error::refused)?,
+        }
+    }
+    Ok(())
+}

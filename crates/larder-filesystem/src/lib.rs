@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod accountant;
+mod blocking;
+mod config;
+mod directory;
+mod engine;
+mod error;
+mod evict;
+mod layout;
+mod locks;
+mod random;
+mod store;
+mod sweep;
+mod upkeep;
+
+pub use crate::{
+    config::{Durability, FileSystemStoreBuilder},
+    store::FileSystemStore,
+};

@@ -1,0 +1,114 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use larder_core::{CacheStore, ErrorKind, EvictionCause, Expiry, Namespace, StoreEvents, Value};
+use larder_filesystem::FileSystemStore;
+
+use crate::{disk_use, eventually, files_in, key, open, put, text};
+
+#[derive(Debug, Default)]
+struct Count(AtomicUsize);
+
+impl StoreEvents for Count {
+    fn evicted(&self, cause: EvictionCause) {
+        assert_eq!(cause, EvictionCause::Capacity);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_longest_ago_goes_first() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileSystemStore::builder(home.path().join("c")).max_entries(10).open().await.unwrap();
+    let count = Arc::new(Count::default());
+    store.subscribe(Arc::<Count>::clone(&count));
+    for number in 0..30 {
+        put(&store, &number.to_string(), "x").await;
+        // Rewritten each time: never the oldest.
+        put(&store, "fresh", "x").await;
+    }
+    assert_eq!(store.len().await.unwrap(), 10);
+    assert_eq!(count.0.load(Ordering::Relaxed), 21);
+    for number in 0..30 {
+        assert_eq!(text(&store, &number.to_string()).await.is_some(), number >= 21, "{number}");
+    }
+    assert!(text(&store, "fresh").await.is_some());
+}
+
+#[tokio::test]
+async fn disk_use_stays_within_the_budget() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let budget = 4 << 20;
+    let store = FileSystemStore::builder(&path).max_bytes(budget).open().await.unwrap();
+    for number in 0..600 {
+        let value = Value::Bytes(vec![1; 1_000 * (number % 40)].into());
+        store.set(&key(&number.to_string()), value, Expiry::Never).await.unwrap();
+    }
+    let used = disk_use(&path.join("spaces"));
+    assert!(used <= budget * 12 / 10, "{used} bytes on disk");
+    assert!(used >= budget / 2, "{used} bytes on disk: more went than had to");
+}
+
+#[tokio::test]
+async fn twenty_thousand_overwrites_leave_one_small_entry() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let store = open(&path).await;
+    for number in 0..20_000 {
+        put(&store, "hot", &format!("{number:01024}")).await;
+    }
+    assert_eq!(text(&store, "hot").await.unwrap(), format!("{:01024}", 19_999));
+    let index = files_in(&path, "index-v5");
+    assert_eq!((index.len(), files_in(&path, "content-v2").len()), (1, 1));
+    assert!(index[0].metadata().unwrap().len() < 1_024);
+    assert!(disk_use(&path.join("spaces")) < 100_000, "{}", disk_use(&path.join("spaces")));
+}
+
+#[tokio::test]
+async fn what_was_there_is_counted_behind_and_brought_within_the_bounds() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let store = open(&path).await;
+    for number in 0..50 {
+        put(&store, &number.to_string(), "x").await;
+    }
+    drop(store);
+    let smaller = FileSystemStore::builder(&path).max_entries(20).open().await.unwrap();
+    eventually("within the bounds", || files_in(&path, "index-v5").len() == 20).await;
+    assert_eq!(smaller.len().await.unwrap(), 20);
+    eventually("counted", || format!("{smaller:?}").contains("entries: 20,")).await;
+}
+
+#[tokio::test]
+async fn over_the_largest_value_nothing_changes() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileSystemStore::builder(home.path().join("c")).max_bytes(100_000).open().await.unwrap();
+    let limit = store.capabilities().max_value_bytes().unwrap();
+    put(&store, "k", "old").await;
+    let over = Value::Bytes(vec![0; limit + 1].into());
+    let error = store.set(&key("k"), over, Expiry::Never).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(text(&store, "k").await.as_deref(), Some("old"));
+    store.set(&key("k"), Value::Bytes(vec![0; limit].into()), Expiry::Never).await.unwrap();
+    assert_eq!(store.keys(&Namespace::root()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn bounds_that_hold_nothing_are_refused_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let builder = || FileSystemStore::builder(home.path().join("c"));
+    for (builder, name) in [
+        (builder().max_entries(0), "`max_entries` is 0"),
+        (builder().max_bytes(0), "`max_bytes` is 0"),
+        (builder().max_bytes(16_384), "`max_bytes` is 16384"),
+        (builder().sweep_every(std::time::Duration::ZERO), "`sweep_every` is 0"),
+        (builder().operation_timeout(std::time::Duration::ZERO), "`operation_timeout` is 0"),
+    ] {
+        let error = builder.open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().starts_with(name), "{error}");
+    }
+}

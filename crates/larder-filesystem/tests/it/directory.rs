@@ -1,0 +1,81 @@
+use std::fs;
+
+use larder_core::ErrorKind;
+use larder_filesystem::FileSystemStore;
+
+use crate::{open, put, text};
+
+#[tokio::test]
+async fn entries_outlive_the_store() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("deep/er/c");
+    put(&open(&path).await, "k", "kept").await;
+    assert_eq!(text(&open(&path).await, "k").await.as_deref(), Some("kept"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_look() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let empty = home.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::set_permissions(&empty, fs::Permissions::from_mode(0o755)).unwrap();
+    for path in [home.path().join("new"), empty] {
+        let _store = open(&path).await;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_directory_of_others_is_refused_and_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("thesis.txt"), "precious").unwrap();
+    let error = FileSystemStore::builder(home.path()).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("not empty and not a Larder store"), "{error}");
+    let names: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["thesis.txt"]);
+}
+
+#[tokio::test]
+async fn a_file_and_an_unknown_layout_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        let error = FileSystemStore::builder(path).open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("not a directory"), "{error}");
+    }
+    let path = home.path().join("c");
+    drop(open(&path).await);
+    fs::write(path.join("larder.store"), "Larder file store, layout 2\n").unwrap();
+    let error = FileSystemStore::builder(&path).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("another layout"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_can_open_a_new_directory_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let opening: Vec<_> = (0..16)
+        .map(|_| {
+            let path = path.clone();
+            tokio::spawn(async move { open(&path).await })
+        })
+        .collect();
+    for store in opening {
+        put(&store.await.unwrap(), "k", "v").await;
+    }
+}
+
+#[test]
+fn outside_a_runtime_it_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut opening = std::pin::pin!(FileSystemStore::builder(home.path().join("c")).open());
+    let polled = opening.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let std::task::Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
