@@ -19,8 +19,8 @@ use larder_examples::{Args, Report, Site, pages, serve};
 #[tokio::main]
 async fn main() -> Result<(), Report> {
     let args = Args::from_env();
-    // The store is whatever the address says; nothing below knows which.
-    let cache = larder::connect(&args.cache).await?;
+    // The store is whatever the address or the file says; nothing below knows which.
+    let cache = args.cache()?.connect().await?;
     let site = Site::open(&args.root, Duration::from_secs(1))?;
     serve(args.port, app(cache, site, args.timeout)?).await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process;
 
-use larder::Timeout;
+use larder::{CacheConfig, Timeout};
 
 /// What the command line may say.
 pub const HELP: &str = "\
@@ -14,7 +14,8 @@ A small web site over this repository's documents, with a cache in front.
 Usage: cargo run --example quickstart -- [OPTIONS]
 
   --port N       the port on 127.0.0.1; 0 takes any free one [3000]
-  --cache URL    where to keep what is cached [memory://]
+  --cache URL    where to keep what is cached, as file:///tmp/larder [memory://]
+  --config FILE  the same from the table [cache] of a TOML file, with settings
   --timeout T    how long to keep it: \"90\", \"5m\", \"1h30m\"; 0 means for ever [5m]
   --root DIR     the directory whose Markdown files to show [this repository]
   --help         this text
@@ -26,8 +27,10 @@ Usage: cargo run --example quickstart -- [OPTIONS]
 pub struct Args {
     /// The port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
-    /// The address of the store.
+    /// The address of the store, unless there is a `config`.
     pub cache: String,
+    /// The TOML file that describes the cache.
+    pub config: Option<PathBuf>,
     /// How long to keep what is cached; unless it is given, what the cache was connected with.
     pub timeout: Timeout,
     /// The directory whose Markdown files are shown.
@@ -43,6 +46,7 @@ impl Default for Args {
         Self {
             port: 3000,
             cache: "memory://".to_owned(),
+            config: None,
             timeout: Timeout::Default,
             root: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")),
         }
@@ -64,6 +68,7 @@ impl Args {
     /// Reads options; the last of two that say the same thing counts. `None` when help was asked for.
     pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Option<Self>, BadArgs> {
         let mut args = Self::default();
+        let mut addressed = false;
         let mut given = given.into_iter();
         while let Some(option) = given.next() {
             let Some(option) = option.to_str() else {
@@ -73,7 +78,7 @@ impl Args {
                 Some((name, value)) => (name, Some(OsString::from(value))),
                 None => (option, None),
             };
-            if !["--port", "--cache", "--timeout", "--root", "--help", "-h"].contains(&name) {
+            if !["--port", "--cache", "--config", "--timeout", "--root", "--help", "-h"].contains(&name) {
                 return Err(BadArgs(format!("`{option}` is no option")));
             }
             if matches!(name, "--help" | "-h") {
@@ -82,15 +87,36 @@ impl Args {
             let value = joined
                 .or_else(|| given.next())
                 .ok_or_else(|| BadArgs(format!("{name} needs a value after it")))?;
+            addressed |= name == "--cache";
             args.set(name, value)?;
+        }
+        if addressed && args.config.is_some() {
+            return Err(BadArgs(
+                "--cache and --config both say where to keep what is cached: leave one".to_owned(),
+            ));
         }
         Ok(Some(args))
     }
 
+    /// The cache that they ask for.
+    pub fn cache(&self) -> larder::Result<CacheConfig> {
+        match &self.config {
+            Some(file) => CacheConfig::from_file(file),
+            None => self.cache.parse(),
+        }
+    }
+
     fn set(&mut self, name: &str, value: OsString) -> Result<(), BadArgs> {
-        if name == "--root" {
-            self.root = value.into();
-            return Ok(());
+        match name {
+            "--root" => {
+                self.root = value.into();
+                return Ok(());
+            }
+            "--config" => {
+                self.config = Some(value.into());
+                return Ok(());
+            }
+            _ => {}
         }
         let value = value
             .into_string()
@@ -112,9 +138,10 @@ impl Args {
 
 impl fmt::Debug for Args {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { port, cache: _, timeout, root } = self;
+        let Self { port, cache: _, config, timeout, root } = self;
         f.debug_struct("Args")
             .field("port", port)
+            .field("config", config)
             .field("timeout", timeout)
             .field("root", root)
             .finish_non_exhaustive()

@@ -75,6 +75,8 @@ impl Web {
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .header(header::ACCEPT, accept)
+            // The host is part of a page's key, and the port is another one each time.
+            .header(header::HOST, "localhost:3000")
             .body(Empty::new())
             .unwrap();
         let response = self.client.request(request).await.unwrap();
@@ -298,4 +300,36 @@ async fn another_store_is_another_address_and_nothing_else() {
         assert_eq!((answer.status, answer.cache.as_str()), (StatusCode::OK, "miss"));
     }
     assert_eq!(program.web.ask(Method::POST, "/reset", "*/*").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_directory_keeps_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = format!("file://{}/cache", directory.path().display());
+    let asked = ["/user/ada", "/", "/search?q=cache"];
+    {
+        let program = Program::start(&["--cache", &address, "--timeout", "1h"]);
+        for path in asked {
+            assert_eq!(program.web.get(path).await.cache, "miss", "{path}");
+        }
+    }
+    // The first is killed; the second finds what it kept, by a file that describes the same store.
+    let config = directory.path().join("larder.toml");
+    std::fs::write(&config, format!("[cache]\nurl = \"{address}\"\ntimeout = \"1h\"\n")).unwrap();
+    let program = Program::start(&["--config", config.to_str().unwrap()]);
+    for path in asked {
+        assert_eq!(program.web.get(path).await.cache, "hit", "{path}");
+    }
+    assert_eq!(program.web.ask(Method::POST, "/reset", "*/*").await.status, StatusCode::OK);
+    for path in asked {
+        assert_eq!(program.web.get(path).await.cache, "miss", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_configuration_that_comes_with_the_example_works() {
+    let program = Program::start(&["--config", "examples/larder.toml"]);
+    for expected in ["miss", "hit"] {
+        assert_eq!(program.web.get("/").await.cache, expected);
+    }
 }

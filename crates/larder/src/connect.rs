@@ -8,11 +8,13 @@ use crate::Registry;
 ///
 /// | URL | feature | store | its settings |
 /// |---|---|---|---|
-/// | `memory://` | `simple` | `SimpleStore` | `max_entries=10000`, `max_bytes=64MiB`, `eviction=lru` or `tiny_lfu` |
-/// | `null://` | `null` | `NullStore` | `warn=true` or `false` |
+/// | `file:///var/cache/app` | `filesystem` | `FileSystemStore` | `max_entries`, `max_bytes`, `durability`, `sweep_every` |
+/// | `memory://` | `simple` | `SimpleStore` | `max_entries`, `max_bytes`, `eviction` |
+/// | `null://` | `null` | `NullStore` | `warn` |
 ///
-/// The settings of every cache, such as `timeout=5m` and `namespace=shop`, are those of
-/// [`CacheConfig`](crate::CacheConfig). For stores of others see [`Registry`].
+/// [`docs::configuration`](crate::docs::configuration) has all of them, with those of every cache, such as `timeout=5m` and
+/// `namespace=shop`. To read them from a file or the environment see [`CacheConfig`](crate::CacheConfig), for stores of
+/// others [`Registry`].
 ///
 /// Each call makes a new cache with a store of its own; share a [`Cache`] by cloning it.
 ///

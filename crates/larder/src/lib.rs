@@ -19,7 +19,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`connect`] opens a cache by URL, [`Cache::builder`] from code over a store of [`stores`] or your own
+//! [`connect`] opens a cache by URL, [`CacheConfig`] from a file or the environment
+//! ([every setting](docs::configuration)), [`Cache::builder`] from code over a store of [`stores`] or your own
 //! ([`CacheStore`]). The `tower` feature adds a layer that caches whole HTTP responses.
 //!
 //! # Features
@@ -28,6 +29,8 @@
 //! |---|---|---|
 //! | `simple` | yes | `SimpleStore`, `memory://`: values kept in this process |
 //! | `null` | | `NullStore`, `null://`: keeps nothing |
+//! | `filesystem` | | `FileSystemStore`, `file://`: values kept in a directory, across restarts |
+//! | `toml` | | configuration from TOML files: `CacheConfig::from_file` |
 //! | `tower` | | `larder::tower`: a layer that caches HTTP responses |
 //! | `tracing` | | events of the cache as `tracing` events |
 //! | `metrics` | | hits, misses, loads and errors as metrics |
@@ -37,7 +40,9 @@
 mod builtin;
 mod config;
 mod connect;
+pub mod docs;
 mod registry;
+mod settings;
 pub mod stores;
 mod suggest;
 mod url;
@@ -53,6 +58,8 @@ pub use larder_core::{
     Outcome, Result, Seat, Source, Spawn, Stats, StoreEvents, StoreHandle, SystemClock, Timeout, Timestamp,
     TokioSpawn, Value, Version, async_trait,
 };
+#[cfg(feature = "filesystem")]
+pub use larder_filesystem::FileSystemStore;
 #[cfg(feature = "null")]
 pub use larder_null::NullStore;
 #[cfg(feature = "simple")]
@@ -61,7 +68,7 @@ pub use larder_simple::{Eviction, SimpleStore};
 pub use larder_tower as tower;
 
 pub use crate::{
-    config::CacheConfig,
+    config::{CacheConfig, CachesConfig},
     connect::connect,
     registry::{Registry, StoreFactory},
     url::StoreUrl,

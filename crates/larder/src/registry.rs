@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use larder_core::{Cache, CacheBuilder, Error, ErrorKind, Result, StoreHandle, async_trait};
 
 use crate::{
-    CacheConfig, StoreUrl,
+    CacheConfig, CachesConfig, StoreUrl,
     builtin::{self, Builtin},
+    settings::{BESIDE, CACHE_NAMES, shown},
     suggest,
     url::{is_scheme, is_setting_name},
 };
@@ -122,7 +123,7 @@ impl Registry {
             return Err(config(format!("`{}` cannot be the scheme of a URL", scheme.escape_debug())));
         }
         for name in factory.settings() {
-            if CacheConfig::SETTINGS.contains(name) {
+            if CACHE_NAMES.contains(name) || BESIDE.contains(name) {
                 return Err(config(format!(
                     "the factory of `{scheme}://` claims `{name}`, a setting of every cache"
                 )));
@@ -177,10 +178,51 @@ impl Registry {
     /// # Ok(()) }
     /// ```
     pub async fn open(&self, config: &CacheConfig) -> Result<CacheBuilder> {
+        Ok(config.builder(self.open_store(config).await?))
+    }
+
+    /// Opens several caches, by name: those that share a store over one store, each other over one of its own. The first
+    /// that cannot be opened is the error.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> larder::Result<()> {
+    /// # #[cfg(feature = "simple")] {
+    /// use larder::{CachesConfig, Registry};
+    ///
+    /// let config = [("pages", "memory://?max_bytes=64MiB".parse()?), ("users", "memory://?timeout=1h".parse()?)];
+    /// let caches = Registry::with_defaults().open_all(&CachesConfig::new(config)?).await?;
+    /// caches["users"].set("7", "Ada".to_owned()).await?;
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    pub async fn open_all(&self, config: &CachesConfig) -> Result<BTreeMap<String, Cache>> {
+        let mut shared: Vec<(&StoreUrl, StoreHandle)> = Vec::new();
+        let mut caches = BTreeMap::new();
+        for (name, config) in config.iter() {
+            let one =
+                shared.iter().find(|(url, _)| config.shares_store() && url.is_same_address(config.url()));
+            let store = match one {
+                Some((_, store)) => store.clone(),
+                None => self.open_store(config).await?,
+            };
+            if config.shares_store() && one.is_none() {
+                shared.push((config.url(), store.clone()));
+            }
+            let cache = config.builder(store).build().map_err(|error| config.locate(error))?;
+            caches.insert(name.to_owned(), cache);
+        }
+        Ok(caches)
+    }
+
+    async fn open_store(&self, config: &CacheConfig) -> Result<StoreHandle> {
         let url = config.url();
-        let factory = self.factories.get(url.scheme()).ok_or_else(|| self.no_such_scheme(url.scheme()))?;
-        check_names(url, factory.settings())?;
-        Ok(config.builder(factory.open(url).await?))
+        let opened = async {
+            let factory =
+                self.factories.get(url.scheme()).ok_or_else(|| self.no_such_scheme(url.scheme()))?;
+            check_names(url, factory.settings())?;
+            factory.open(url).await
+        };
+        opened.await.map_err(|error| config.locate(error))
     }
 
     fn no_such_scheme(&self, scheme: &str) -> Error {
@@ -211,15 +253,18 @@ impl Default for Registry {
 }
 
 fn check_names(url: &StoreUrl, own: &[&str]) -> Result<()> {
-    let mut known: Vec<&str> = own.iter().copied().chain(CacheConfig::SETTINGS).collect();
+    let mut known: Vec<&str> = own.iter().copied().chain(CACHE_NAMES).collect();
     known.sort_unstable();
-    let Some(unknown) = url.setting_names().find(|name| !known.contains(name)) else {
+    let Some(unknown) = url.given().iter().find(|given| !known.contains(&given.name.as_str())) else {
         return Ok(());
     };
-    let hint = suggest::near(unknown, known.iter().copied());
+    let name = &unknown.name;
+    let hint = suggest::near(name, known.iter().copied());
+    let label = unknown.label.as_ref().map(|label| format!("`{label}`: ")).unwrap_or_default();
     Err(config(format!(
-        "`{}://` has no setting `{unknown}`{hint}; its settings: {}",
+        "{label}`{}://` has no setting `{}`{hint}; its settings: {}",
         url.scheme(),
+        shown(name),
         known.join(", ")
     )))
 }

@@ -1,5 +1,7 @@
 //! The stores whose features are on.
 
+#[cfg(feature = "filesystem")]
+pub use larder_filesystem::{Durability, FileSystemStore, FileSystemStoreBuilder};
 #[cfg(feature = "null")]
 pub use larder_null::NullStore;
 #[cfg(feature = "simple")]

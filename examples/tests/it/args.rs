@@ -17,6 +17,7 @@ fn nothing_given_means_the_defaults_that_the_help_states() {
     assert!(HELP.contains(&format!("[{}]", args.port)));
     assert!(HELP.contains(&format!("[{}]", args.cache)));
     assert_eq!(args.timeout, Timeout::Default);
+    assert_eq!(args.cache().unwrap().url().scheme(), "memory");
     assert!(args.root.join("examples/Cargo.toml").is_file(), "{}", args.root.display());
 }
 
@@ -28,6 +29,27 @@ fn values_follow_their_option_or_an_equals_sign_and_the_last_counts() {
     assert_eq!(args.cache, "null://?a=b");
     assert_eq!(args.root, Path::new("docs"));
     assert_eq!(args.timeout, Timeout::Never);
+}
+
+#[test]
+fn a_file_can_describe_the_cache() {
+    let directory =
+        crate::fixture::directory("args_config", &[("larder.toml", "[cache]\nurl = 'null://'\n")]);
+    let file = directory.join("larder.toml");
+    let args = parse(&["--config", file.to_str().unwrap()]).unwrap().unwrap();
+    assert_eq!(args.config.as_deref(), Some(&*file));
+    assert_eq!(args.cache().unwrap().url().scheme(), "null");
+
+    let args = parse(&["--config=no/such/file.toml"]).unwrap().unwrap();
+    let error = args.cache().unwrap_err().to_string();
+    assert!(error.starts_with("`no/such/file.toml`: there is no such file: "), "{error}");
+
+    for given in [["--cache=null://", "--config=a"], ["--config=a", "--cache=memory://"]] {
+        assert_eq!(
+            parse(&given).unwrap_err().to_string(),
+            "--cache and --config both say where to keep what is cached: leave one"
+        );
+    }
 }
 
 #[test]

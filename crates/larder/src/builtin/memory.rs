@@ -3,7 +3,10 @@
 use larder_core::{Result, StoreHandle, async_trait};
 use larder_simple::{Eviction, SimpleStore};
 
-use crate::{StoreFactory, StoreUrl};
+use crate::{
+    StoreFactory, StoreUrl,
+    settings::{MEMORY, names},
+};
 
 #[derive(Debug)]
 pub(super) struct Memory;
@@ -11,7 +14,7 @@ pub(super) struct Memory;
 #[async_trait]
 impl StoreFactory for Memory {
     fn settings(&self) -> &[&str] {
-        &["eviction", "max_bytes", "max_entries"]
+        const { &names(&MEMORY) }
     }
 
     async fn open(&self, url: &StoreUrl) -> Result<StoreHandle> {

@@ -1,5 +1,7 @@
 //! The stores of this workspace, by scheme.
 
+#[cfg(feature = "filesystem")]
+mod file;
 #[cfg(feature = "simple")]
 mod memory;
 #[cfg(feature = "null")]
@@ -21,21 +23,24 @@ pub(crate) enum Builtin {
 
 /// The schemes whose store is compiled in.
 pub(crate) fn factories() -> impl Iterator<Item = (&'static str, Arc<dyn StoreFactory>)> {
-    [
+    let known: Vec<(&'static str, Arc<dyn StoreFactory>)> = vec![
+        #[cfg(feature = "filesystem")]
+        ("file", Arc::new(file::File)),
         #[cfg(feature = "simple")]
-        ("memory", Arc::new(memory::Memory) as Arc<dyn StoreFactory>),
+        ("memory", Arc::new(memory::Memory)),
         #[cfg(feature = "null")]
-        ("null", Arc::new(null::Null) as Arc<dyn StoreFactory>),
-    ]
-    .into_iter()
+        ("null", Arc::new(null::Null)),
+    ];
+    known.into_iter()
 }
 
 pub(crate) fn find(scheme: &str) -> Option<Builtin> {
     let built = |on, feature| if on { Builtin::On } else { Builtin::Off { feature } };
     match scheme {
+        "file" => Some(built(cfg!(feature = "filesystem"), "filesystem")),
         "memory" => Some(built(cfg!(feature = "simple"), "simple")),
         "null" => Some(built(cfg!(feature = "null"), "null")),
-        "redis" | "rediss" | "memcached" | "file" | "postgres" | "postgresql" => Some(Builtin::Later),
+        "redis" | "rediss" | "memcached" | "postgres" | "postgresql" => Some(Builtin::Later),
         _ => None,
     }
 }

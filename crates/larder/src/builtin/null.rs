@@ -3,7 +3,10 @@
 use larder_core::{Result, StoreHandle, async_trait};
 use larder_null::NullStore;
 
-use crate::{StoreFactory, StoreUrl};
+use crate::{
+    StoreFactory, StoreUrl,
+    settings::{NULL, names},
+};
 
 #[derive(Debug)]
 pub(super) struct Null;
@@ -11,7 +14,7 @@ pub(super) struct Null;
 #[async_trait]
 impl StoreFactory for Null {
     fn settings(&self) -> &[&str] {
-        &["warn"]
+        const { &names(&NULL) }
     }
 
     async fn open(&self, url: &StoreUrl) -> Result<StoreHandle> {

@@ -32,7 +32,22 @@ pub struct StoreUrl {
     password: Option<String>,
     hosts: Vec<(String, Option<u16>)>,
     path: String,
-    settings: Vec<(String, String)>,
+    settings: Vec<Given>,
+}
+
+/// A setting as it was given. Not `Debug`: what was given may be a secret in the wrong place.
+#[derive(Clone)]
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// What errors call it, where that is not its name.
+    pub(crate) label: Option<String>,
+}
+
+impl Given {
+    fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.name)
+    }
 }
 
 impl StoreUrl {
@@ -100,22 +115,102 @@ impl StoreUrl {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn expect_no_address(&self) -> Result<()> {
-        let has_user = self.username.is_some() || self.password.is_some();
-        if has_user || !self.hosts.is_empty() || !matches!(self.path.as_str(), "" | "/") {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "`{0}://` takes no user, host or path: settings follow at once, as in `{0}://?timeout=5m`",
-                    self.scheme
-                ),
-            ));
+        self.expect_no_user()?;
+        if !self.hosts.is_empty() || !matches!(self.path.as_str(), "" | "/") {
+            return Err(config(format!(
+                "`{0}://` takes no user, host or path: settings follow at once, as in `{0}://?timeout=5m`",
+                self.scheme
+            )));
         }
         Ok(())
     }
 
-    pub(crate) fn setting_names(&self) -> impl Iterator<Item = &str> {
-        self.settings.iter().map(|(name, _)| name.as_str())
+    /// Refuses a URL with a user or a password, for stores that nobody logs in to.
+    ///
+    /// ```
+    /// let url: larder::StoreUrl = "file://:secret@/var/cache/app".parse()?;
+    /// let error = url.expect_no_user().unwrap_err().to_string();
+    /// assert!(error.contains("password") && !error.contains("secret"));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn expect_no_user(&self) -> Result<()> {
+        let what = match (&self.username, &self.password) {
+            (None, None) => return Ok(()),
+            (_, Some(_)) => "a password",
+            (Some(_), None) => "a user name",
+        };
+        Err(config(format!(
+            "{what} in the URL of `{}://`, a store that nobody logs in to: remove what stands before the `@`",
+            self.scheme
+        )))
     }
+
+    pub(crate) fn given(&self) -> &[Given] {
+        &self.settings
+    }
+
+    /// What errors call the setting `name`.
+    pub(crate) fn label<'a>(&'a self, name: &'a str) -> &'a str {
+        self.find(name).map_or(name, Given::label)
+    }
+
+    /// Adds a setting that was given beside the URL. One that is there already is refused.
+    pub(crate) fn add(&mut self, given: Given) -> Result<()> {
+        if let Some(before) = self.find(&given.name) {
+            let place = |given: &Given| match &given.label {
+                Some(label) => format!("as `{label}`"),
+                None => "beside the URL".to_owned(),
+            };
+            // What stands in the URL has no label, and comes first.
+            let first = if before.label.is_some() { place(before) } else { "in the URL".to_owned() };
+            return Err(config(format!(
+                "`{}` is given more than once: {first} and {}; leave one",
+                given.name,
+                place(&given)
+            )));
+        }
+        self.settings.push(given);
+        Ok(())
+    }
+
+    /// A URL that was never written as one.
+    pub(crate) fn from_parts(scheme: &str, path: String) -> Self {
+        Self {
+            scheme: scheme.to_owned(),
+            username: None,
+            password: None,
+            hosts: Vec::new(),
+            path,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Whether it is anywhere but in this process.
+    pub(crate) fn has_address(&self) -> bool {
+        !self.hosts.is_empty() || !matches!(self.path.as_str(), "" | "/")
+    }
+
+    /// Whether both say the same of where the store is, whatever their settings.
+    pub(crate) fn is_same_address(&self, other: &Self) -> bool {
+        let address = |url: &Self| {
+            (
+                url.scheme.clone(),
+                url.username.clone(),
+                url.password.clone(),
+                url.hosts.clone(),
+                url.path.trim_end_matches('/').to_owned(),
+            )
+        };
+        address(self) == address(other)
+    }
+
+    fn find(&self, name: &str) -> Option<&Given> {
+        self.settings.iter().find(|given| given.name == name)
+    }
+}
+
+fn config(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message)
 }
 
 /// Anything that is not a well-formed URL is an error of kind [`Config`](ErrorKind::Config) that says what is wrong,
@@ -137,7 +232,7 @@ impl fmt::Debug for StoreUrl {
             .field("password", &self.password.as_ref().map(|_| "***"))
             .field("hosts", &self.hosts)
             .field("path", &self.path)
-            .field("settings", &self.setting_names().collect::<Vec<_>>())
+            .field("settings", &self.settings.iter().map(|given| &given.name).collect::<Vec<_>>())
             .finish()
     }
 }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use larder_core::{Error, ErrorKind, Result};
 use percent_encoding::percent_decode_str;
 
+use super::Given;
+
 /// The parts, decoded.
 pub(super) struct Parts {
     pub(super) scheme: String,
@@ -14,7 +16,7 @@ pub(super) struct Parts {
     pub(super) hosts: Vec<(String, Option<u16>)>,
     pub(super) path: String,
     /// In the order given; names are checked, and none is there twice.
-    pub(super) settings: Vec<(String, String)>,
+    pub(super) settings: Vec<Given>,
 }
 
 const LOOK: &str = "a store URL looks like `memory://?max_entries=10000`";
@@ -132,8 +134,8 @@ fn parse_port(digits: &str) -> Result<u16> {
         .ok_or_else(|| config(format!("a port in a store URL is not a number from 1 to 65535; {ENCODE}")))
 }
 
-fn parse_settings(query: &str) -> Result<Vec<(String, String)>> {
-    let mut settings: Vec<(String, String)> = Vec::new();
+fn parse_settings(query: &str) -> Result<Vec<Given>> {
+    let mut settings: Vec<Given> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
         if !is_setting_name(name) {
@@ -143,11 +145,11 @@ fn parse_settings(query: &str) -> Result<Vec<(String, String)>> {
             ));
         }
         let value = value.ok_or_else(|| config(format!("`{name}` has no value: write `{name}=..`")))?;
-        if settings.iter().any(|(known, _)| known == name) {
+        if settings.iter().any(|given| given.name == name) {
             return Err(config(format!("`{name}` is given more than once")));
         }
         let value = decode(value, &format!("the value of `{name}`"))?.into_owned();
-        settings.push((name.to_owned(), value));
+        settings.push(Given { name: name.to_owned(), value, label: None });
     }
     Ok(settings)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use larder_core::{Error, ErrorKind, Result, Timeout};
 
 use super::StoreUrl;
+use crate::settings::shown;
 
 impl StoreUrl {
     /// The setting `name` as text.
@@ -15,7 +16,7 @@ impl StoreUrl {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.find(name).map(|given| given.value.as_str())
     }
 
     /// The setting `name` as a whole number. `_` may separate digits.
@@ -26,10 +27,12 @@ impl StoreUrl {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn number(&self, name: &str) -> Result<Option<u64>> {
-        self.read(name, "a whole number", |text| {
-            let digits = text.replace('_', "");
-            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
-        })
+        self.read(name, "a whole number", whole_number)
+    }
+
+    /// A whole number that is not zero and not huge.
+    pub(crate) fn count_to_u32(&self, name: &str) -> Result<Option<u32>> {
+        self.read(name, "a whole number from 1 to 4294967295", |text| in_u32(whole_number(text)?))
     }
 
     /// The setting `name` as a number of bytes: `65536`, `64KiB`, `64MiB`, `1GiB`.
@@ -40,15 +43,13 @@ impl StoreUrl {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn bytes(&self, name: &str) -> Result<Option<u64>> {
-        self.read(name, "a number of bytes (`65536`, `64KiB`, `64MiB`, `1GiB`)", |text| {
-            let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-            let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
-            let (digits, size) = unit.unwrap_or((text, 1));
-            let digits = digits.replace('_', "");
-            let number: u64 =
-                digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
-            number.checked_mul(size)
-        })
+        self.read(name, "a number of bytes (`65536`, `64KiB`, `64MiB`, `1GiB`)", byte_count)
+    }
+
+    /// Bytes, more than none and less than 4 GiB.
+    pub(crate) fn bytes_to_u32(&self, name: &str) -> Result<Option<u32>> {
+        const ALLOWED: &str = "a number of bytes (`65536`, `64KiB`, `64MiB`, `1GiB`) from 1 to 4294967295";
+        self.read(name, ALLOWED, |text| in_u32(byte_count(text)?))
     }
 
     /// The setting `name` as `true` or `false`.
@@ -109,11 +110,25 @@ impl StoreUrl {
             return Ok(None);
         };
         let wrong = || {
-            Error::new(
-                ErrorKind::Config,
-                format!("`{name}={}`: `{name}` must be {allowed}", text.escape_debug()),
-            )
+            let label = self.label(name);
+            Error::new(ErrorKind::Config, format!("`{label}={}`: `{label}` must be {allowed}", shown(text)))
         };
         read(text).ok_or_else(wrong).map(Some)
     }
+}
+
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = text.replace('_', "");
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+fn byte_count(text: &str) -> Option<u64> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
+    let (digits, size) = unit.unwrap_or((text, 1));
+    whole_number(digits)?.checked_mul(size)
+}
+
+fn in_u32(number: u64) -> Option<u32> {
+    u32::try_from(number).ok().filter(|number| *number > 0)
 }

@@ -48,7 +48,8 @@ async fn null_is_a_cache_that_keeps_nothing() {
 #[cfg(feature = "simple")]
 #[tokio::test]
 async fn a_wrong_setting_of_memory_is_named_with_what_is_allowed() {
-    let all = "codec, eviction, load_timeout, max_bytes, max_entries, namespace, operation_timeout, timeout";
+    let all = "bulk_timeout, codec, eviction, explicit_errors, load_errors, load_timeout, max_bytes, \
+               max_concurrent_loads, max_entries, max_value_bytes, namespace, operation_timeout, timeout";
     for (setting, expected) in [
         (
             "max_entires=10",
@@ -89,7 +90,8 @@ async fn a_wrong_setting_of_null_is_named_with_what_is_allowed() {
     assert_eq!(
         refusal("null://?max_entries=1").await,
         "`null://` has no setting `max_entries`; its settings: \
-         codec, load_timeout, namespace, operation_timeout, timeout, warn"
+         bulk_timeout, codec, explicit_errors, load_errors, load_timeout, max_concurrent_loads, max_value_bytes, \
+         namespace, operation_timeout, timeout, warn"
     );
 }
 
@@ -107,20 +109,79 @@ async fn null_without_its_feature_names_the_feature() {
     assert_eq!(refusal("null://").await, expected);
 }
 
-#[cfg(all(feature = "simple", feature = "null"))]
+#[cfg(not(feature = "filesystem"))]
+#[tokio::test]
+async fn file_without_its_feature_names_the_feature() {
+    let expected = "`file://` needs the feature `filesystem` of the crate `larder`, which is off";
+    assert_eq!(refusal("file:///var/cache/app").await, expected);
+}
+
+#[cfg(feature = "filesystem")]
+#[tokio::test]
+async fn file_is_a_cache_in_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!(
+        "file://{}/my%20cache?max_entries=100&max_bytes=64MiB&durability=data&sweep_every=1m&operation_timeout=5s",
+        directory.path().display()
+    );
+    let cache = larder::connect(&url).await.unwrap();
+    cache.set("k", 1).await.unwrap();
+    assert_eq!(cache.get::<i32>("k").await.unwrap().as_deref(), Some(&1));
+}
+
+#[cfg(feature = "filesystem")]
+#[tokio::test]
+async fn a_wrong_directory_is_told_in_its_own_words() {
+    let look = "write its absolute path behind three slashes, as in `file:///var/cache/app`";
+    for url in ["file://", "file:///", "file:////", "file://?max_entries=1", "file://localhost"] {
+        assert_eq!(refusal(url).await, format!("`file://` names no directory: {look}"), "{url}");
+    }
+    for url in ["file://var/cache", "file://.", "file://localhost:1/var", "file://a,b/var"] {
+        assert_eq!(
+            refusal(url).await,
+            format!(
+                "a `file://` URL names a directory on this machine, and what stands behind its two slashes is taken for a \
+                 host: {look}"
+            ),
+            "{url}"
+        );
+    }
+    assert_eq!(
+        refusal("file://me@/var").await,
+        "a user name in the URL of `file://`, a store that nobody logs in to: remove what stands before the `@`"
+    );
+}
+
+#[cfg(feature = "simple")]
+#[tokio::test]
+async fn a_password_for_nobody_is_told_in_its_own_words() {
+    for url in ["memory://:hunter2@", "memory://me:hunter2@localhost/x?timeout=1"] {
+        assert_eq!(
+            refusal(url).await,
+            "a password in the URL of `memory://`, a store that nobody logs in to: remove what stands before the `@`"
+        );
+    }
+}
+
+#[cfg(feature = "simple")]
 #[tokio::test]
 async fn an_unknown_scheme_lists_the_known_ones() {
+    let registry = larder::Registry::with_defaults();
+    let known = registry.schemes().collect::<Vec<_>>().join(", ");
+    assert!(known.contains("memory"));
     assert_eq!(
         refusal("redis://localhost").await,
-        "this version of Larder has no store for `redis://`; schemes known here: memory, null"
+        format!("this version of Larder has no store for `redis://`; schemes known here: {known}")
     );
     assert_eq!(
         refusal("memroy://").await,
-        "no store is registered for `memroy://` (did you mean `memory`?); schemes known here: memory, null"
+        format!(
+            "no store is registered for `memroy://` (did you mean `memory`?); schemes known here: {known}"
+        )
     );
     assert_eq!(
         refusal("etcd://localhost").await,
-        "no store is registered for `etcd://`; schemes known here: memory, null"
+        format!("no store is registered for `etcd://`; schemes known here: {known}")
     );
 }
 

@@ -1,11 +1,17 @@
 //! The facade: caches by URL, what is refused and how, and what is re-exported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod caches;
 mod config;
 mod connect;
 mod documents;
+mod env;
+mod flask;
+mod hostile;
 mod registry;
 mod secrets;
+#[cfg(feature = "toml")]
+mod toml;
 mod url;
 
 use larder::{ErrorKind, Registry};

@@ -86,7 +86,8 @@ async fn names_are_checked_before_the_store_opens() {
     registry.register("etcd", etcd.clone()).unwrap();
     assert_eq!(
         refusal_by(&registry, "etcd://a?tsl=true&port=1").await,
-        "`etcd://` has no setting `tsl`; its settings: codec, load_timeout, namespace, operation_timeout, timeout, tls"
+        "`etcd://` has no setting `tsl`; its settings: bulk_timeout, codec, explicit_errors, load_errors, load_timeout, \
+         max_concurrent_loads, max_value_bytes, namespace, operation_timeout, timeout, tls"
     );
     assert_eq!(etcd.opened.load(Ordering::Relaxed), 0);
 }
@@ -135,5 +136,13 @@ fn what_cannot_be_registered_is_refused() {
         refusal("x", &["timeout"]),
         "the factory of `x://` claims `timeout`, a setting of every cache"
     );
+    for beside in ["url", "share_store"] {
+        // Never mind how long the list of one lives.
+        let settings: &'static [&'static str] = Box::leak(Box::new([beside]));
+        assert_eq!(
+            refusal("x", settings),
+            format!("the factory of `x://` claims `{beside}`, a setting of every cache")
+        );
+    }
     assert_eq!(refusal("x", &["Tls"]), "the factory of `x://` has a setting `Tls`, which no URL can give");
 }

@@ -1,6 +1,6 @@
 //! A password never comes out again, however the URL is wrong.
 
-use larder::{CacheConfig, Registry, StoreUrl};
+use larder::{CacheConfig, CachesConfig, Registry, StoreUrl};
 use proptest::prelude::*;
 
 use crate::refusal;
@@ -62,6 +62,66 @@ proptest! {
             Err(error) => format!("{error} {error:?}"),
         };
         prop_assert!(!shown.contains(SECRET), "{} from {}", shown, text);
+    }
+}
+
+/// Whatever can be seen of it.
+fn shown<T: std::fmt::Debug>(read: larder::Result<T>) -> String {
+    match read {
+        Ok(config) => format!("{config:?}"),
+        Err(error) => format!("{error} {error:?}"),
+    }
+}
+
+/// A URL with a password, and slips around it.
+fn url_with_secret() -> impl Strategy<Value = String> {
+    ("[a-z:/?#@&=%'\"\n]{0,4}", "[a-z:/?#@&=%'\"\n]{0,4}")
+        .prop_map(|(before, after)| format!("redis://me:{before}{SECRET}{after}@host"))
+}
+
+proptest! {
+    #[test]
+    fn beside_others_in_the_environment(url in url_with_secret(), name in "(LARDER|CACHE)_[A-Z_]{0,12}") {
+        for name in ["LARDER_URL", "LARDER_TIMEOUT", "LARDER_NAMESPACE", &name] {
+            let variables = [("LARDER_URL", "memory://"), (name, url.as_str())];
+            prop_assert!(!shown(CacheConfig::from_vars(variables)).contains(SECRET));
+            prop_assert!(!shown(CacheConfig::from_vars([(name, url.as_str())])).contains(SECRET));
+        }
+        for name in ["CACHE_TYPE", "CACHE_DIR", "CACHE_REDIS_URL", "CACHE_KEY_PREFIX", "CACHE_THRESHOLD", &name] {
+            let variables = [("CACHE_TYPE", "FileSystemCache"), (name, url.as_str())];
+            prop_assert!(!shown(CacheConfig::from_flask_vars(variables)).contains(SECRET));
+            prop_assert!(!shown(CacheConfig::from_flask_vars([(name, url.as_str())])).contains(SECRET));
+        }
+    }
+
+    #[test]
+    fn in_a_table(url in url_with_secret(), key in "url|timeout|codec|namespace|share_store|[a-z]{1,4}") {
+        let table = serde_json::json!({ "url": "memory://", &key: &url });
+        let one = serde_json::from_value::<CacheConfig>(table.clone()).map_err(|error| error.to_string());
+        let several = serde_json::from_value::<CachesConfig>(serde_json::json!({ "a": table }));
+        let misplaced = serde_json::from_value::<CachesConfig>(serde_json::json!({ "a": &url, &url: {} }));
+        for text in [format!("{one:?}"), format!("{several:?}"), format!("{misplaced:?}")] {
+            prop_assert!(!text.contains(SECRET), "{}", text);
+        }
+    }
+}
+
+#[cfg(feature = "toml")]
+proptest! {
+    #[test]
+    fn in_toml_that_is_none(url in url_with_secret(), quote in "[\"']{0,3}", key in "url|timeout|[a-z]{1,3}|") {
+        for text in [
+            format!("[cache]\n{key} = {quote}{url}{quote}"),
+            format!("[cache.a]\nurl = {quote}{url}"),
+            format!("[{quote}{url}{quote}]"),
+            format!("{quote}{url}{quote} = 1"),
+            format!("[cache]\n{quote}{url}{quote}"),
+            format!("[cache]\nurl = {quote}memory://{quote}\n{key} = {quote}{url}{quote}"),
+            url.clone(),
+        ] {
+            prop_assert!(!shown(CacheConfig::from_toml(&text)).contains(SECRET), "{}", shown(CacheConfig::from_toml(&text)));
+            prop_assert!(!shown(CachesConfig::from_toml(&text)).contains(SECRET));
+        }
     }
 }
 

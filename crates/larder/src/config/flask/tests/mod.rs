@@ -1,0 +1,3 @@
+//! The names of Flask-Caching, held to the page about them.
+
+mod page;

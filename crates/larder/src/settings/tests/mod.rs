@@ -1,0 +1,4 @@
+//! The table of settings, held to the documentation and to what it says.
+
+mod page;
+mod wrong;
