@@ -1,13 +1,14 @@
-//! The correct store passes the whole suite, on each kind of clock.
+//! Correct stores pass the whole suite, on each kind of clock.
 
 mod reference_store;
+mod small_store;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Mutex, time::Duration};
 
 use larder_conformance::Suite;
 use larder_core::SystemClock;
 
-use crate::reference_store::Reference;
+use crate::{reference_store::Reference, small_store::Small};
 
 fn main() -> ExitCode {
     larder_conformance::run([
@@ -16,5 +17,6 @@ fn main() -> ExitCode {
             .named("coarse"),
         Suite::new(|| async { Ok(Reference::new(SystemClock::new(), Duration::from_millis(1))) })
             .named("waiting"),
+        Suite::with_manual_clock(|clock| async { Ok(Small(clock, Mutex::default())) }).named("sixty lines"),
     ])
 }
