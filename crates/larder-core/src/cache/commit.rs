@@ -105,7 +105,8 @@ impl Inner {
         let kept = match write {
             Ok((write, expiry)) => {
                 let work = Arc::clone(self).write(write, guard.key().clone(), value.clone(), expiry);
-                // The only error is that no task could be started, and then nothing was written.
+                // It fails where no task can be started or the runtime goes away; the write's guard, dropped unfinished, then
+                // leaves the key in doubt.
                 self.to_the_end(async move { Ok(work.await) }).await.unwrap_or(Kept::No(NotKept::StoreFailed))
             }
             Err(why) => Kept::No(why),

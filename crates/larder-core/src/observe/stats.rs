@@ -111,13 +111,20 @@ mod tests {
 
     #[test]
     fn no_count_is_lost_between_many_threads() {
-        let counters = Counters::default();
+        // More than there are stripes, all alive at one time, so that many share the last.
+        const THREADS: usize = 2 * stripe::STRIPES;
+        const EACH: u64 = 20_000;
+        let (counters, together) = (Counters::default(), std::sync::Barrier::new(THREADS));
         std::thread::scope(|scope| {
-            for _ in 0..100 {
-                scope.spawn(|| (0..1_000).for_each(|_| counters.add(Counter::Hits, 1)));
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    counters.add(Counter::Misses, 1);
+                    together.wait();
+                    (0..EACH).for_each(|_| counters.add(Counter::Hits, 1));
+                });
             }
         });
-        assert_eq!(counters.sum(Counter::Hits), 100_000);
-        assert_eq!(counters.sum(Counter::Misses), 0);
+        assert_eq!(counters.sum(Counter::Hits), THREADS as u64 * EACH);
+        assert_eq!(counters.sum(Counter::Misses), THREADS as u64);
     }
 }
