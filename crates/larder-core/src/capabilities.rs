@@ -111,10 +111,12 @@ impl fmt::Debug for Operations {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Capabilities {
     operations: Operations,
     retains: bool,
     shared: bool,
+    remote: bool,
     expiry_resolution: Duration,
     max_value_bytes: Option<usize>,
     weighs: bool,
@@ -138,6 +140,7 @@ impl Capabilities {
             operations: Operations::NONE,
             retains: true,
             shared: false,
+            remote: false,
             expiry_resolution: Duration::ZERO,
             max_value_bytes: None,
             weighs: false,
@@ -173,6 +176,17 @@ impl Capabilities {
     /// ```
     pub const fn with_shared(mut self, shared: bool) -> Self {
         self.shared = shared;
+        self
+    }
+
+    /// Whether its operations cross a network, or a socket: such a store is given a circuit breaker, and its reads are
+    /// batched under load. Default `false`.
+    ///
+    /// ```
+    /// assert!(larder_core::Capabilities::new().with_remote(true).remote());
+    /// ```
+    pub const fn with_remote(mut self, remote: bool) -> Self {
+        self.remote = remote;
         self
     }
 
@@ -248,6 +262,15 @@ impl Capabilities {
     /// ```
     pub const fn shared(&self) -> bool {
         self.shared
+    }
+
+    /// Whether its operations cross a network, or a socket.
+    ///
+    /// ```
+    /// assert!(!larder_core::Capabilities::new().remote());
+    /// ```
+    pub const fn remote(&self) -> bool {
+        self.remote
     }
 
     /// How exactly the store ends an entry; zero is exact.

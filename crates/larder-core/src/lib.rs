@@ -11,6 +11,7 @@ mod envelope;
 mod error;
 mod eviction;
 mod flight;
+mod guarantees;
 mod handle;
 mod key;
 mod namespace;
@@ -36,6 +37,7 @@ pub use crate::{
     entry::EntryMeta,
     error::{BoxError, Error, ErrorKind, Result},
     eviction::{EvictionCause, StoreEvents},
+    guarantees::{Guarantees, Hazard, Weakness},
     handle::StoreHandle,
     key::{IntoKey, Key},
     namespace::Namespace,

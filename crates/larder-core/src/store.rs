@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
-    Capabilities, Clock, Error, Expiry, Key, Namespace, Result, StoreEvents, Timestamp, Value, Version,
+    Capabilities, Clock, Error, Expiry, Guarantees, Key, Namespace, Result, StoreEvents, Timestamp, Value,
+    Version,
 };
 
 /// One place that keeps values under keys.
@@ -177,6 +178,59 @@ pub trait CacheStore: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn subscribe(&self, events: Arc<dyn StoreEvents>) {
         drop(events);
+    }
+
+    /// What holds on this store as configured, and what does not, in words: [`Cache`](crate::Cache) adds what follows for
+    /// loads. No I/O.
+    ///
+    /// ```
+    /// # use larder_core::*;
+    /// fn survives_failover(store: &dyn CacheStore) -> bool {
+    ///     !store.guarantees().is_weakened_by(Hazard::Failover)
+    /// }
+    /// ```
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::new()
+    }
+
+    /// The servers it speaks to that fail apart from each other, named for people (`host:port`, never a password):
+    /// each has a circuit breaker of its own. At least one; the same ones for as long as the store lives. No I/O.
+    ///
+    /// ```
+    /// # use larder_core::*;
+    /// fn many(store: &dyn CacheStore) -> bool {
+    ///     store.servers().len() > 1
+    /// }
+    /// ```
+    fn servers(&self) -> Vec<String> {
+        vec![String::from("store")]
+    }
+
+    /// Which of [`servers`](CacheStore::servers) answers for `key`, by position. No I/O.
+    ///
+    /// ```
+    /// # use larder_core::*;
+    /// fn server(store: &dyn CacheStore, key: &Key) -> String {
+    ///     store.servers().swap_remove(store.server_of(key))
+    /// }
+    /// ```
+    fn server_of(&self, key: &Key) -> usize {
+        let _ = key;
+        0
+    }
+
+    /// Whether a server, by its position in [`servers`](CacheStore::servers), answers reads now: how a circuit breaker
+    /// finds that one is back. Provided as a `get` of a key of Larder's own.
+    ///
+    /// ```
+    /// # use larder_core::*;
+    /// async fn is_well(store: &dyn CacheStore) -> bool {
+    ///     store.ping(0).await.is_ok()
+    /// }
+    /// ```
+    async fn ping(&self, server: usize) -> Result<()> {
+        let _ = server;
+        self.get(&Key::reserved("health")).await.map(drop)
     }
 
     /// Whether `get` would find a value.

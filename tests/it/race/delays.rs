@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use larder_core::{
-    CacheStore, Capabilities, Clock, Expiry, Key, Namespace, Operations, Result, StoreEvents, Timestamp,
-    Value, Version, async_trait,
+    CacheStore, Capabilities, Clock, Expiry, Guarantees, Key, Namespace, Operations, Result, StoreEvents,
+    Timestamp, Value, Version, async_trait,
 };
 
 use super::random::Random;
@@ -52,6 +52,22 @@ impl<S: CacheStore> CacheStore for Delayed<S> {
 
     fn subscribe(&self, events: Arc<dyn StoreEvents>) {
         self.inner.subscribe(events);
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        self.inner.guarantees()
+    }
+
+    fn servers(&self) -> Vec<String> {
+        self.inner.servers()
+    }
+
+    fn server_of(&self, key: &Key) -> usize {
+        self.inner.server_of(key)
+    }
+
+    async fn ping(&self, server: usize) -> Result<()> {
+        self.inner.ping(server).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Value>> {
