@@ -64,6 +64,11 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
+    /// The instant `duration` earlier, not before the first there is.
+    pub(crate) const fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     ///
     /// ```

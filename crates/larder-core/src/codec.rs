@@ -198,6 +198,19 @@ pub trait Cacheable: Sized + Send + Sync + 'static {
         Err(Error::new(ErrorKind::WrongType, "the entry is a counter"))
     }
 
+    /// Whether the value is `None`, for which a cache may have a timeout of
+    /// [its own](crate::EntryOptions::none_timeout). An `Option` is, and what serializes as one.
+    ///
+    /// ```
+    /// use larder_core::Cacheable;
+    /// assert!(None::<u8>.is_none());
+    /// assert!(!Cacheable::is_none(&Some(5_u8)));
+    /// assert!(!Cacheable::is_none(&()));
+    /// ```
+    fn is_none(&self) -> bool {
+        false
+    }
+
     /// What the value weighs against a byte bound. `None` (the default): its encoded size, found by encoding it.
     ///
     /// ```
@@ -230,6 +243,10 @@ where
         }
         integers!(i64, i32, u32, u64, usize, isize, u16, i16, u8, i8, u128, i128);
         None
+    }
+
+    fn is_none(&self) -> bool {
+        crate::negative::is_none(self)
     }
 
     fn from_int(int: i64) -> Result<Self> {

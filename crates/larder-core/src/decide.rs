@@ -1,50 +1,81 @@
 //! Freshness, decided in one place.
 
-use crate::{EntryMeta, Timestamp};
+use std::time::Duration;
+
+use crate::{EarlyRefresh, EntryMeta, Timestamp, random::SMALLEST_UNIT};
 
 /// What may be done with an entry that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Serve it.
     Fresh,
-    /// Serve it only while a reload runs, or if one fails.
-    Stale,
+    /// Serve it, and load it again behind.
+    FreshRefresh,
+    /// It is stale: serve it at once, and load it again behind.
+    Revalidate,
+    /// It is stale: load it again first, and serve it only where that fails or is slow.
+    StaleOnError,
     /// Never serve it.
     Expired,
 }
 
-/// Decides from the time and the entry alone: no clock, no I/O, so that it can be tested exhaustively.
+/// Decides from the time, the entry, what was asked for, and chance (over 0 and at most 1, asked for where it matters): no
+/// clock, no I/O, so that it can be tested exhaustively.
 #[inline]
-pub(crate) fn decide(now: Timestamp, entry: &EntryMeta) -> Decision {
-    if now >= entry.expires_at() {
-        Decision::Expired
-    } else if now >= entry.stale_at() {
-        Decision::Stale
+pub(crate) fn decide(
+    now: Timestamp,
+    entry: &EntryMeta,
+    early: EarlyRefresh,
+    random: impl FnOnce() -> f64,
+) -> Decision {
+    if now >= entry.stale_at || now >= entry.expires_at {
+        aged(now, entry)
+    } else if !matches!(early, EarlyRefresh::Never) && is_due(now, entry, early, random) {
+        Decision::FreshRefresh
     } else {
         Decision::Fresh
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// Whether the entry may be served to a caller who does not load.
+#[inline]
+pub(crate) fn is_fresh(now: Timestamp, entry: &EntryMeta) -> bool {
+    decide(now, entry, EarlyRefresh::Never, || 1.0) == Decision::Fresh
+}
 
-    use super::*;
-    use crate::Expiry;
+/// Decides on an entry that is not fresh.
+fn aged(now: Timestamp, entry: &EntryMeta) -> Decision {
+    if now >= entry.expires_at {
+        Decision::Expired
+    } else if now < entry.revalidate_until() {
+        Decision::Revalidate
+    } else {
+        Decision::StaleOnError
+    }
+}
 
-    proptest! {
-        #[test]
-        fn time_only_ages_an_entry(stale in any::<u64>(), gone in any::<u64>(), a in any::<u64>(), b in any::<u64>()) {
-            let mut entry = EntryMeta::new(Timestamp::from_nanos(0), Expiry::Never);
-            entry.stale_at = Timestamp::from_nanos(stale);
-            entry.expires_at = Timestamp::from_nanos(gone);
-            let age = |decision| match decision { Decision::Fresh => 0, Decision::Stale => 1, Decision::Expired => 2 };
-            let (early, late) = (a.min(b), a.max(b));
-            let before = age(decide(Timestamp::from_nanos(early), &entry));
-            let after = age(decide(Timestamp::from_nanos(late), &entry));
-            prop_assert!(before <= after);
-            prop_assert_eq!(decide(Timestamp::from_nanos(a), &entry) == Decision::Expired, a >= gone);
-            prop_assert_eq!(decide(Timestamp::from_nanos(a), &entry) == Decision::Fresh, a < gone && a < stale);
+/// Whether a fresh entry is loaded again now.
+fn is_due(now: Timestamp, entry: &EntryMeta, early: EarlyRefresh, random: impl FnOnce() -> f64) -> bool {
+    let ends = entry.stale_at();
+    // What never ends needs no other in time; a clock behind the writer's says nothing about the entry's age.
+    if ends == Timestamp::MAX || now < entry.created {
+        return false;
+    }
+    match early {
+        EarlyRefresh::Never => false,
+        EarlyRefresh::After(fraction) => {
+            let fresh = ends.saturating_since(entry.created);
+            let after = Duration::try_from_secs_f64(fresh.as_secs_f64() * fraction);
+            now.saturating_since(entry.created) >= after.unwrap_or(fresh)
+        }
+        EarlyRefresh::XFetch { beta } => {
+            let left = ends.saturating_since(now).as_secs_f64();
+            let scale = entry.cost().as_secs_f64() * beta;
+            // Most reads are so early that no chance would do: they draw none.
+            scale * -SMALLEST_UNIT.ln() >= left && scale * -random().clamp(SMALLEST_UNIT, 1.0).ln() >= left
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,15 +24,17 @@ pub struct EntryMeta {
     pub(crate) expires_at: Timestamp,
     /// In microseconds, saturating: a load of over an hour is long enough for every use of this.
     pub(crate) cost: u32,
-    /// Most entries have neither stamps nor a lease, and pay one pointer for that.
-    pub(crate) fencing: Option<Arc<Fencing>>,
+    /// Most entries have none, and pay one pointer for that. Never empty: there is one form of each entry.
+    pub(crate) extras: Option<Arc<Extras>>,
 }
 
-/// The parts of an entry that fence loads.
+/// What only some entries have: the parts that fence loads, and a window of serving stale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fencing {
+pub(crate) struct Extras {
     pub(crate) stamps: Vec<Stamp>,
     pub(crate) lease: Option<Lease>,
+    /// Until when the stale entry is served without waiting for its load; past `stale_at`.
+    pub(crate) revalidate_until: Option<Timestamp>,
 }
 
 impl EntryMeta {
@@ -49,7 +51,7 @@ impl EntryMeta {
             stale_at: Timestamp::MAX,
             expires_at: expiry.deadline(now),
             cost: 0,
-            fencing: None,
+            extras: None,
         }
     }
 
@@ -114,12 +116,71 @@ impl EntryMeta {
 
     /// The lease on the entry, held while some process loads its value.
     pub(crate) fn lease(&self) -> Option<&Lease> {
-        self.fencing.as_deref()?.lease.as_ref()
+        self.extras.as_deref()?.lease.as_ref()
     }
 
     /// The stamps the entry was made under.
     pub(crate) fn stamps(&self) -> &[Stamp] {
-        self.fencing.as_deref().map_or(&[], |fencing| &fencing.stamps)
+        self.extras.as_deref().map_or(&[], |extras| &extras.stamps)
+    }
+
+    /// Until when the entry, once stale, is served without waiting for its load; where there is no such time, when it
+    /// becomes stale.
+    pub(crate) fn revalidate_until(&self) -> Timestamp {
+        let until = self.extras.as_deref().and_then(|extras| extras.revalidate_until);
+        until.map_or(self.stale_at(), |until| until.min(self.expires_at))
+    }
+
+    /// The same with these extras, or none where they say nothing.
+    pub(crate) fn with_extras(mut self, extras: Extras) -> Self {
+        self.extras = (extras != Extras::default()).then(|| Arc::new(extras));
+        self
+    }
+
+    /// The same under another lease, or none.
+    pub(crate) fn with_lease(self, lease: Option<Lease>) -> Self {
+        self.changed(|extras| extras.lease = lease)
+    }
+
+    /// The same, made under other stamps.
+    pub(crate) fn with_stamps(self, stamps: Vec<Stamp>) -> Self {
+        self.changed(|extras| extras.stamps = stamps)
+    }
+
+    /// The same with other times to be stale and gone at. A time to revalidate until that is not past `stale_at` is none.
+    pub(crate) fn with_windows(
+        mut self,
+        stale_at: Timestamp,
+        revalidate_until: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        self.stale_at = stale_at;
+        self.expires_at = expires_at;
+        self.changed(|extras| {
+            extras.revalidate_until = Some(revalidate_until).filter(|until| *until > stale_at);
+        })
+    }
+
+    /// The same value, fresh for `expiry` from now on, with windows as long as they were; and when its store may drop it.
+    pub(crate) fn renewed(&self, now: Timestamp, expiry: Expiry) -> (Self, Expiry) {
+        let stale_at = expiry.deadline(now);
+        let window = self.expires_at.saturating_since(self.stale_at());
+        let Expiry::After(fresh) = expiry else {
+            return (self.clone().with_windows(Timestamp::MAX, Timestamp::MAX, Timestamp::MAX), expiry);
+        };
+        if window.is_zero() || fresh.is_zero() {
+            return (self.clone().with_windows(Timestamp::MAX, Timestamp::MAX, stale_at), expiry);
+        }
+        let revalidate = self.revalidate_until().saturating_since(self.stale_at());
+        let expiry = Expiry::After(fresh.saturating_add(window));
+        let revalidate_until = stale_at.saturating_add(revalidate);
+        (self.clone().with_windows(stale_at, revalidate_until, expiry.deadline(now)), expiry)
+    }
+
+    fn changed(self, change: impl FnOnce(&mut Extras)) -> Self {
+        let mut extras = self.extras.as_deref().cloned().unwrap_or_default();
+        change(&mut extras);
+        self.with_extras(extras)
     }
 }
 
@@ -143,6 +204,8 @@ pub(crate) enum StampOf {
     Tag(Box<str>),
     /// A clearable ancestor: how many components of the key's path it has.
     Namespace(u8),
+    /// A tag or namespace of another entry, which this one was computed from: the key that its stamp is kept under.
+    Elsewhere(Box<str>),
 }
 
 /// The right to load a key and store the result, void once the key is invalidated.

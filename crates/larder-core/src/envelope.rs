@@ -8,14 +8,16 @@
 //! 4       1      codec: 1 MessagePack, 2 JSON
 //! 5       1      compression: 0 none
 //! 6       1      number of stamps
-//! 7       1      flags: bit 0 = there is a lease
+//! 7       1      flags: bit 0 = there is a lease, bit 1 = there is a revalidate-until
 //! 8       8      created
 //! 16      8      stale at     (all ones: at expiry)
 //! 24      8      expires at   (all ones: never)
 //! 32      4      load cost in microseconds
 //! 36      4      length of the payload
-//! 40      ..     stamps: kind (1 tag, 2 namespace); tag: length u16, name; namespace: depth u8; then 16 bytes of mark
+//! 40      ..     stamps: kind (1 tag, 2 namespace, 3 of another entry); tag: length u16, name; namespace: depth u8; of
+//!                another entry: length u16, key of the stamp; then 16 bytes of mark
 //! ..      24     the lease, if any: nonce (16), deadline (8)
+//! ..      8      revalidate until, if there is one: till then the stale value is served while it is loaded again
 //! ..      ..     payload, to the end
 //! ```
 //!
@@ -27,7 +29,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{
     Codec, Error, ErrorKind, Result, Timestamp,
-    entry::{EntryMeta, Fencing, Lease, Stamp, StampOf},
+    entry::{EntryMeta, Extras, Lease, Stamp, StampOf},
 };
 
 const MAGIC: [u8; 2] = *b"LR";
@@ -35,9 +37,10 @@ const LAYOUT: u8 = 1;
 const HEADER: usize = 40;
 const NO_COMPRESSION: u8 = 0;
 const HAS_LEASE: u8 = 1;
+const HAS_REVALIDATE: u8 = 2;
 /// Tags have names of at most this many bytes, and entries at most this many stamps.
 const MAX_TAG: usize = 1024;
-const MAX_STAMPS: usize = 255;
+pub(crate) const MAX_STAMPS: usize = 255;
 
 /// Whether an entry holds a value, or only the lease of whoever loads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,7 @@ pub(crate) fn encode(
     let start = out.len();
     let lease = meta.lease();
     let stamps = meta.stamps();
+    let revalidate_until = meta.extras.as_deref().and_then(|extras| extras.revalidate_until);
     let count = u8::try_from(stamps.len()).map_err(|_| too_large("stamps", stamps.len(), MAX_STAMPS))?;
     out.extend_from_slice(&MAGIC);
     out.push(LAYOUT);
@@ -73,7 +77,9 @@ pub(crate) fn encode(
         Kind::Value => 1,
         Kind::LeaseOnly => 2,
     });
-    out.extend_from_slice(&[codec.id(), NO_COMPRESSION, count, if lease.is_some() { HAS_LEASE } else { 0 }]);
+    let leased = if lease.is_some() { HAS_LEASE } else { 0 };
+    let windowed = if revalidate_until.is_some() { HAS_REVALIDATE } else { 0 };
+    out.extend_from_slice(&[codec.id(), NO_COMPRESSION, count, leased | windowed]);
     out.extend_from_slice(&meta.created.as_nanos().to_le_bytes());
     out.extend_from_slice(&meta.stale_at.as_nanos().to_le_bytes());
     out.extend_from_slice(&meta.expires_at.as_nanos().to_le_bytes());
@@ -82,10 +88,10 @@ pub(crate) fn encode(
     out.extend_from_slice(&[0; 4]);
     for stamp in stamps {
         match &stamp.of {
-            StampOf::Tag(name) => {
+            StampOf::Tag(name) | StampOf::Elsewhere(name) => {
                 let len = u16::try_from(name.len()).ok().filter(|len| usize::from(*len) <= MAX_TAG);
                 let len = len.ok_or_else(|| too_large("bytes in a tag", name.len(), MAX_TAG))?;
-                out.push(1);
+                out.push(if matches!(stamp.of, StampOf::Tag(_)) { 1 } else { 3 });
                 out.extend_from_slice(&len.to_le_bytes());
                 out.extend_from_slice(name.as_bytes());
             }
@@ -96,6 +102,9 @@ pub(crate) fn encode(
     if let Some(lease) = lease {
         out.extend_from_slice(&lease.nonce);
         out.extend_from_slice(&lease.deadline.as_nanos().to_le_bytes());
+    }
+    if let Some(until) = revalidate_until {
+        out.extend_from_slice(&until.as_nanos().to_le_bytes());
     }
     let before = out.len();
     payload(out)?;
@@ -150,7 +159,7 @@ fn read(rest: &mut &[u8]) -> Result<Header, &'static str> {
     }
     let count = rest.get_u8();
     let flags = rest.get_u8();
-    if flags & !HAS_LEASE != 0 {
+    if flags & !(HAS_LEASE | HAS_REVALIDATE) != 0 {
         return Err("unknown flags");
     }
     let created = Timestamp::from_nanos(rest.get_u64_le());
@@ -166,29 +175,37 @@ fn read(rest: &mut &[u8]) -> Result<Header, &'static str> {
         let deadline = Timestamp::from_nanos(take(rest, 8)?.get_u64_le());
         Some(Lease { nonce, deadline })
     };
+    let revalidate_until = if flags & HAS_REVALIDATE == 0 {
+        None
+    } else {
+        Some(Timestamp::from_nanos(take(rest, 8)?.get_u64_le()))
+    };
     if rest.len() != len {
         return Err("a payload of another length");
     }
-    let fencing = (count > 0 || lease.is_some()).then(|| Fencing { stamps, lease }.into());
-    let meta = EntryMeta { created, stale_at, expires_at, cost, fencing };
+    let extras = (count > 0 || flags != 0).then(|| Extras { stamps, lease, revalidate_until }.into());
+    let meta = EntryMeta { created, stale_at, expires_at, cost, extras };
     Ok((kind, codec, meta, len))
 }
 
 fn read_stamp(rest: &mut &[u8]) -> Result<Stamp, &'static str> {
     let of = match take(rest, 1)?[0] {
-        1 => {
-            let len = usize::from(take(rest, 2)?.get_u16_le());
-            if len > MAX_TAG {
-                return Err("a tag too long");
-            }
-            let name = take(rest, len)?;
-            StampOf::Tag(std::str::from_utf8(name).map_err(|_| "a tag that is not UTF-8")?.into())
-        }
+        1 => StampOf::Tag(read_name(rest)?),
+        3 => StampOf::Elsewhere(read_name(rest)?),
         2 => StampOf::Namespace(take(rest, 1)?[0]),
         _ => return Err("an unknown stamp"),
     };
     let mark = take(rest, 16)?.try_into().expect("16 bytes were taken");
     Ok(Stamp { of, mark })
+}
+
+fn read_name(rest: &mut &[u8]) -> Result<Box<str>, &'static str> {
+    let len = usize::from(take(rest, 2)?.get_u16_le());
+    if len > MAX_TAG {
+        return Err("a tag too long");
+    }
+    let name = take(rest, len)?;
+    Ok(std::str::from_utf8(name).map_err(|_| "a tag that is not UTF-8")?.into())
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], &'static str> {

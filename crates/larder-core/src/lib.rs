@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod batching;
+mod breaker;
 mod cache;
 mod capabilities;
 mod clock;
+mod coalesce;
 mod codec;
 mod decide;
 mod entry;
@@ -14,12 +17,16 @@ mod flight;
 mod guarantees;
 mod handle;
 mod key;
+mod loaded;
 mod namespace;
+mod negative;
 mod object;
 mod observe;
 mod options;
 mod outcome;
+mod policy;
 mod quarantine;
+mod random;
 mod spawn;
 mod store;
 mod sync;
@@ -30,21 +37,28 @@ mod version;
 pub use async_trait::async_trait;
 
 pub use crate::{
-    cache::{Cache, CacheBuilder, FailurePolicy, Health, Leader, LoadedBatch, Seat},
+    batching::Batching,
+    breaker::{CircuitBreaker, CircuitState},
+    cache::{
+        Cache, CacheBuilder, ClearBy, FailurePolicy, Health, Leader, LoadedBatch, Renewed, Seat, within_load,
+    },
     capabilities::{Capabilities, Operations},
     clock::{BoxFuture, Clock, ManualClock, SystemClock, Timestamp},
+    coalesce::Coalesce,
     codec::{Cacheable, Codec},
     entry::EntryMeta,
     error::{BoxError, Error, ErrorKind, Result},
     eviction::{EvictionCause, StoreEvents},
     guarantees::{Guarantees, Hazard, Weakness},
-    handle::StoreHandle,
+    handle::{Circuit, StoreHandle, StoreHandleBuilder},
     key::{IntoKey, Key},
+    loaded::{IntoLoaded, Loaded},
     namespace::Namespace,
     object::Object,
     observe::{Event, Observer, Stats},
-    options::{EntryOptions, IntoLoaded, Loaded},
-    outcome::{Kept, NotKept, Outcome, Source},
+    options::{EarlyRefresh, EntryOptions},
+    outcome::{Kept, NotKept, Outcome, Source, StaleWhy},
+    random::{Random, SeededRandom, SystemRandom},
     spawn::{Spawn, TokioSpawn},
     store::CacheStore,
     timeout::{Expiry, Timeout},

@@ -70,7 +70,8 @@ impl Namespace {
         Ok(Self::of_path(&path))
     }
 
-    fn of_path(path: &str) -> Self {
+    /// The namespace with this encoded path, as [`as_str`](Self::as_str) gives it.
+    pub(crate) fn of_path(path: &str) -> Self {
         Self(format!("{path}:").into())
     }
 
@@ -103,6 +104,16 @@ impl Namespace {
     /// ```
     pub fn contains(&self, key: &crate::Key) -> bool {
         key.as_str().starts_with(self.as_str())
+    }
+
+    /// How many components its path has.
+    pub(crate) fn depth(&self) -> usize {
+        encoding::depth(self.as_str())
+    }
+
+    /// Whether it is the one of Larder's own keys.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.as_str() == encoding::RESERVED
     }
 
     /// Whether this is the namespace of all keys.

@@ -1,10 +1,36 @@
 //! What one write, or one load, asks for beyond the cache's defaults.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
-use crate::{Cacheable, Timeout};
+use crate::{Error, ErrorKind, Result, Timeout};
 
-/// What one write or load asks for. A [`Duration`] or a [`Timeout`] converts into it.
+/// When an entry is loaded again although it is still fresh, behind whoever asks for it, so that nobody waits for it later.
+///
+/// ```
+/// use larder_core::{EarlyRefresh, EntryOptions};
+///
+/// let at_ninety_percent = EntryOptions::new().early_refresh(EarlyRefresh::After(0.9));
+/// let by_chance = EntryOptions::new().early_refresh(EarlyRefresh::XFetch { beta: 1.0 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum EarlyRefresh {
+    /// Not before it is stale.
+    #[default]
+    Never,
+    /// On the first read after this part of its fresh time, from 0 to 1.
+    After(f64),
+    /// By chance, which grows towards the end, and sooner the longer the last load took: `XFetch` (Vattani, Chierichetti,
+    /// Lowenstein: *Optimal Probabilistic Cache Stampede Prevention*, 2015). It needs nothing shared between processes. An
+    /// entry that was set, not loaded, is never refreshed so, since its cost is not known.
+    XFetch {
+        /// 1 is the optimum of the paper; more refreshes earlier. Finite and over 0.
+        beta: f64,
+    },
+}
+
+/// What one write or load asks for; what is not set is as the cache was [built](crate::CacheBuilder::default_options). A
+/// [`Duration`] or a [`Timeout`] converts into it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,13 +40,36 @@ use crate::{Cacheable, Timeout};
 /// assert_eq!(options, Duration::from_secs(60).into());
 /// assert_ne!(options, Timeout::Never.into());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EntryOptions {
-    pub(crate) timeout: Timeout,
+    pub(crate) timeout: Option<Timeout>,
+    /// Most options are a timeout at most, and pay one pointer for the rest.
+    pub(crate) rest: Option<Box<Rest>>,
+}
+
+/// What few ask for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rest {
+    pub(crate) tags: Vec<Box<str>>,
+    pub(crate) stale_while_revalidate: Option<Duration>,
+    pub(crate) stale_if_error: Option<Duration>,
+    pub(crate) soft_timeout: Option<Duration>,
+    pub(crate) load_timeout: Option<Duration>,
+    pub(crate) early: Option<EarlyRefresh>,
+    pub(crate) jitter: Option<f64>,
+    pub(crate) none_timeout: Option<Timeout>,
+    pub(crate) error_timeout: Option<Duration>,
+    pub(crate) error_backoff: Option<Duration>,
+    pub(crate) late_tags: Option<bool>,
 }
 
 impl EntryOptions {
+    /// The longest name of a tag, in bytes.
+    pub const MAX_TAG_LEN: usize = 1024;
+    /// How many tags an entry may have.
+    pub const MAX_TAGS: usize = 128;
+
     /// The cache's defaults.
     ///
     /// ```
@@ -30,7 +79,7 @@ impl EntryOptions {
         Self::default()
     }
 
-    /// How long the entry is kept.
+    /// How long the entry is fresh.
     ///
     /// ```
     /// use larder_core::{EntryOptions, Timeout};
@@ -38,8 +87,269 @@ impl EntryOptions {
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
-        self.timeout = timeout.into();
+        self.timeout = Some(timeout.into());
         self
+    }
+
+    /// Adds a tag: invalidating it invalidates the entry. At least 1 byte and at most
+    /// [`MAX_TAG_LEN`](Self::MAX_TAG_LEN), else the operation is an error of kind [`InvalidKey`](ErrorKind::InvalidKey). An
+    /// integer with a tag is no counter.
+    ///
+    /// ```
+    /// let options = larder_core::EntryOptions::new().tag("products").tag("product:42");
+    /// ```
+    #[must_use]
+    pub fn tag(self, name: impl Into<Box<str>>) -> Self {
+        self.tags([name])
+    }
+
+    /// Adds tags; at most [`MAX_TAGS`](Self::MAX_TAGS) in all, with those of the cache. See [`tag`](Self::tag).
+    ///
+    /// ```
+    /// let options = larder_core::EntryOptions::new().tags(["products", "product:42"]);
+    /// ```
+    #[must_use]
+    pub fn tags(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.change(|rest| rest.tags.extend(names.into_iter().map(Into::into)))
+    }
+
+    /// For how long after its timeout a load may serve the entry at once and load it again behind. Default: not at all. A
+    /// timeout of zero keeps nothing all the same. An integer with such a window is no counter.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new()
+    ///     .timeout(Duration::from_secs(60))
+    ///     .stale_while_revalidate(Duration::from_secs(10));
+    /// ```
+    #[must_use]
+    pub fn stale_while_revalidate(self, window: Duration) -> Self {
+        self.change(|rest| rest.stale_while_revalidate = Some(window))
+    }
+
+    /// For how long after its timeout the entry may be served where loading it again fails, or is slower than
+    /// [`soft_timeout`](Self::soft_timeout). Default: not at all. An integer with such a window is no counter.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new()
+    ///     .timeout(Duration::from_secs(60))
+    ///     .stale_if_error(Duration::from_secs(24 * 3600));
+    /// ```
+    #[must_use]
+    pub fn stale_if_error(self, window: Duration) -> Self {
+        self.change(|rest| rest.stale_if_error = Some(window))
+    }
+
+    /// How long a caller waits for a load where there is a stale entry to serve instead; the load goes on behind. Default: as
+    /// long as the load may take.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new()
+    ///     .stale_if_error(Duration::from_secs(3600))
+    ///     .soft_timeout(Duration::from_millis(100));
+    /// ```
+    #[must_use]
+    pub fn soft_timeout(self, timeout: Duration) -> Self {
+        self.change(|rest| rest.soft_timeout = Some(timeout))
+    }
+
+    /// How long the load may take: see [`CacheBuilder::load_timeout`](crate::CacheBuilder::load_timeout), the default. Zero
+    /// is an error of kind [`Config`](ErrorKind::Config).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new().load_timeout(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub fn load_timeout(self, timeout: Duration) -> Self {
+        self.change(|rest| rest.load_timeout = Some(timeout))
+    }
+
+    /// When the entry is loaded again although it is fresh. Default: never.
+    ///
+    /// ```
+    /// use larder_core::{EarlyRefresh, EntryOptions};
+    /// let options = EntryOptions::new().early_refresh(EarlyRefresh::After(0.8));
+    /// ```
+    #[must_use]
+    pub fn early_refresh(self, early: EarlyRefresh) -> Self {
+        self.change(|rest| rest.early = Some(early))
+    }
+
+    /// Up to which part of the timeout, from 0 to 1, is taken off by chance, so that what was stored together does not end
+    /// together. Default: 0. No entry outlives its timeout by it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let from_54_to_60_seconds = larder_core::EntryOptions::new().timeout(Duration::from_secs(60)).jitter(0.1);
+    /// ```
+    #[must_use]
+    pub fn jitter(self, fraction: f64) -> Self {
+        self.change(|rest| rest.jitter = Some(fraction))
+    }
+
+    /// How long a `None` is kept; [`Duration::ZERO`]: not at all. Default: like any value. It is not served stale. The timeout
+    /// of a [`Loaded`](crate::Loaded) goes over it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new()
+    ///     .timeout(Duration::from_secs(3600))
+    ///     .none_timeout(Duration::from_secs(5));
+    /// ```
+    #[must_use]
+    pub fn none_timeout(self, timeout: impl Into<Timeout>) -> Self {
+        self.change(|rest| rest.none_timeout = Some(timeout.into()))
+    }
+
+    /// How long the error of a load is remembered in this process and given to whoever asks for the key, without another load.
+    /// Default: not at all.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new().error_timeout(Duration::from_millis(500));
+    /// ```
+    #[must_use]
+    pub fn error_timeout(self, timeout: Duration) -> Self {
+        self.change(|rest| rest.error_timeout = Some(timeout))
+    }
+
+    /// After a failed load of an entry that is stale, how long it is served before the next try. Default: 1 s.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let options = larder_core::EntryOptions::new().error_backoff(Duration::from_secs(10));
+    /// ```
+    #[must_use]
+    pub fn error_backoff(self, backoff: Duration) -> Self {
+        self.change(|rest| rest.error_backoff = Some(backoff))
+    }
+
+    /// Whether the loader may add tags. It costs two reads of the store for each load, which see that no tag was invalidated
+    /// before it was known. Default: no.
+    ///
+    /// ```
+    /// let options = larder_core::EntryOptions::new().late_tags(true);
+    /// ```
+    #[must_use]
+    pub fn late_tags(self, may: bool) -> Self {
+        self.change(|rest| rest.late_tags = Some(may))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Rest)) -> Self {
+        change(self.rest.get_or_insert_default());
+        self
+    }
+
+    pub(crate) fn none_timeout_of(&self) -> Option<Timeout> {
+        self.rest.as_ref()?.none_timeout
+    }
+
+    /// Whether entries may be refreshed before they are stale.
+    #[inline]
+    pub(crate) fn refreshes_early(&self) -> bool {
+        self.rest.as_ref().and_then(|rest| rest.early).is_some_and(|early| early != EarlyRefresh::Never)
+    }
+
+    pub(crate) fn load_timeout_of(&self) -> Option<Duration> {
+        self.rest.as_ref()?.load_timeout
+    }
+
+    /// The same without what a cache has settings of its own for.
+    pub(crate) fn without_timeouts(mut self) -> Self {
+        self.timeout = None;
+        if let Some(rest) = &mut self.rest {
+            rest.load_timeout = None;
+        }
+        self
+    }
+
+    /// An error that names the setting that is out of range, if one is.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.rest.as_deref().map_or(Ok(()), Rest::check)
+    }
+}
+
+impl Rest {
+    fn check(&self) -> Result<()> {
+        let out_of_range = |name: &str, is: f64, must: &str| {
+            Err(Error::new(ErrorKind::Config, format!("`{name}` is {is}: it must be {must}")))
+        };
+        match self.early {
+            Some(EarlyRefresh::After(fraction)) if !(0.0..=1.0).contains(&fraction) => {
+                return out_of_range("early_refresh", fraction, "after a part from 0 to 1");
+            }
+            Some(EarlyRefresh::XFetch { beta }) if !(beta.is_finite() && beta > 0.0) => {
+                return out_of_range("early_refresh", beta, "by XFetch with a beta over 0 and finite");
+            }
+            _ => {}
+        }
+        if let Some(jitter) = self.jitter.filter(|jitter| !(0.0..=1.0).contains(jitter)) {
+            return out_of_range("jitter", jitter, "a part from 0 to 1");
+        }
+        if self.load_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return out_of_range("load_timeout", 0.0, "a positive duration");
+        }
+        check_tags_len(self.tags.len())?;
+        self.tags.iter().try_for_each(|tag| check_tag(tag))
+    }
+}
+
+/// An error where an entry cannot have so many tags.
+pub(crate) fn check_tags_len(are: usize) -> Result<()> {
+    let limit = EntryOptions::MAX_TAGS;
+    if are > limit {
+        return Err(Error::new(ErrorKind::InvalidKey, format!("{are} tags, the limit is {limit}")));
+    }
+    Ok(())
+}
+
+/// An error where `tag` cannot be the name of one.
+pub(crate) fn check_tag(tag: &str) -> Result<()> {
+    match tag.len() {
+        0 => Err(Error::new(ErrorKind::InvalidKey, "a tag is empty")),
+        1..=EntryOptions::MAX_TAG_LEN => Ok(()),
+        len => Err(Error::new(
+            ErrorKind::InvalidKey,
+            format!("a tag of {len} bytes, the limit is {}", EntryOptions::MAX_TAG_LEN),
+        )),
+    }
+}
+
+/// Shows what is set.
+impl fmt::Debug for EntryOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("EntryOptions");
+        if let Some(timeout) = &self.timeout {
+            shown.field("timeout", timeout);
+        }
+        if let Some(rest) = self.rest.as_deref() {
+            macro_rules! show {
+                ($($field:ident),*) => {
+                    $(if let Some(value) = &rest.$field {
+                        shown.field(stringify!($field), value);
+                    })*
+                };
+            }
+            if !rest.tags.is_empty() {
+                shown.field("tags", &rest.tags);
+            }
+            show!(
+                stale_while_revalidate,
+                stale_if_error,
+                soft_timeout,
+                load_timeout,
+                early,
+                jitter,
+                none_timeout,
+                error_timeout,
+                error_backoff,
+                late_tags
+            );
+        }
+        shown.finish()
     }
 }
 
@@ -52,120 +362,5 @@ impl From<Duration> for EntryOptions {
 impl From<Timeout> for EntryOptions {
     fn from(timeout: Timeout) -> Self {
         Self::new().timeout(timeout)
-    }
-}
-
-/// A loaded value with what its loader has to say about keeping it. A loader returns this, or just the value.
-///
-/// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-/// # fn main() { example(|cache| async move {
-/// use std::time::Duration;
-/// use larder_core::{Error, Loaded};
-///
-/// let price = cache
-///     .get_or_load("price", || async {
-///         let (price, valid_for) = (42_u32, Duration::from_secs(5)); // from the answer of some service
-///         Ok::<_, Error>(Loaded::new(price).timeout(valid_for))
-///     })
-///     .await?;
-/// assert_eq!(*price, 42);
-/// # Ok(()) }) }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Loaded<T> {
-    pub(crate) value: Arc<T>,
-    pub(crate) timeout: Option<Timeout>,
-    pub(crate) keep: bool,
-}
-
-impl<T> Loaded<T> {
-    /// A value to be kept as the caller asked.
-    ///
-    /// ```
-    /// let loaded = larder_core::Loaded::new("value");
-    /// ```
-    pub fn new(value: T) -> Self {
-        Self::shared(Arc::new(value))
-    }
-
-    /// The same for a value that is behind a pointer already.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// let loaded = larder_core::Loaded::shared(Arc::new("value"));
-    /// ```
-    pub fn shared(value: Arc<T>) -> Self {
-        Self { value, timeout: None, keep: true }
-    }
-
-    /// Overrides the timeout that the caller asked for.
-    ///
-    /// ```
-    /// use larder_core::{Loaded, Timeout};
-    /// let loaded = Loaded::new(1_u8).timeout(Timeout::Never);
-    /// ```
-    #[must_use]
-    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
-        self.timeout = Some(timeout.into());
-        self
-    }
-
-    /// Gives the value to those who wait for it, and keeps nothing.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-    /// # fn main() { example(|cache| async move {
-    /// use larder_core::{Error, Loaded};
-    /// let draft = cache.get_or_load("draft", || async { Ok::<_, Error>(Loaded::new(1_u8).do_not_keep()) }).await?;
-    /// assert_eq!(*draft, 1);
-    /// assert!(!cache.has("draft").await?);
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use]
-    pub fn do_not_keep(mut self) -> Self {
-        self.keep = false;
-        self
-    }
-}
-
-/// What a loader may return: the value itself, or a [`Loaded`].
-///
-/// ```
-/// use larder_core::{IntoLoaded, Loaded};
-/// fn both() -> (Loaded<u8>, Loaded<u8>) {
-///     (1.into_loaded(), Loaded::new(1).into_loaded())
-/// }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "a loader cannot return `{Self}`",
-    note = "return a value that derives `serde::Serialize` and `serde::Deserialize`, or a `larder::Loaded` of one"
-)]
-pub trait IntoLoaded {
-    /// What is cached.
-    type Value: Cacheable;
-
-    /// The value with its options.
-    ///
-    /// ```
-    /// use larder_core::{IntoLoaded, Loaded};
-    /// let loaded: Loaded<u8> = 7.into_loaded();
-    /// ```
-    fn into_loaded(self) -> Loaded<Self::Value>;
-}
-
-impl<T: Cacheable> IntoLoaded for T {
-    type Value = T;
-
-    fn into_loaded(self) -> Loaded<T> {
-        Loaded::new(self)
-    }
-}
-
-impl<T: Cacheable> IntoLoaded for Loaded<T> {
-    type Value = T;
-
-    fn into_loaded(self) -> Self {
-        self
     }
 }

@@ -1,6 +1,6 @@
 //! What a load tells its caller besides the value.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// Why a loaded value was not kept. Its callers have it all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -8,14 +8,34 @@ use std::{fmt, ops::Deref, sync::Arc};
 pub enum NotKept {
     /// The loader [said so](crate::Loaded::do_not_keep).
     Requested,
-    /// The key was invalidated while the load ran.
+    /// The key, or a tag or namespace of it, was invalidated while the load ran; or its lease ended before it did.
     Invalidated,
     /// The store failed, or refused the value; see the cache's events for the error.
     StoreFailed,
     /// An earlier write or invalidation of unknown outcome may still appear under the key.
     InDoubt,
-    /// The load was not shared, because another one gave up on this key.
+    /// The load was not shared, because another one gave up on this key, or as [`Coalesce::Off`](crate::Coalesce::Off)
+    /// says.
     Unshared,
+    /// Another process loads the key and took too long.
+    LoadedElsewhere,
+    /// The stamps of its tags or namespaces could not be read, so that nobody could have invalidated it.
+    StampsUnreadable,
+    /// Its loader named a tag, and some tag was invalidated while it ran (or nobody watched, which the first such load
+    /// changes; see [`EntryOptions::late_tags`](crate::EntryOptions::late_tags)).
+    LateTags,
+}
+
+/// Why a stale value was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StaleWhy {
+    /// It is being loaded again, here or in another process.
+    Refreshing,
+    /// The load failed, now or a moment ago.
+    LoadFailed,
+    /// The load takes longer than the soft timeout; it goes on.
+    SlowLoad,
 }
 
 /// Whether the store has a loaded value.
@@ -38,6 +58,14 @@ pub enum Source {
     Loaded(Kept),
     /// A load that was running already gave it.
     Joined(Kept),
+    /// The store had it, stale.
+    #[non_exhaustive]
+    Stale {
+        /// For how long it has been.
+        since: Duration,
+        /// Why it was served all the same.
+        why: StaleWhy,
+    },
 }
 
 /// A value, and where it came from. It dereferences to the value.
@@ -108,7 +136,7 @@ impl<T> Outcome<T> {
         self.source
     }
 
-    /// Whether the store had it.
+    /// Whether the store had it, fresh.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));

@@ -1,11 +1,18 @@
 //! Keys that this process does not serve from the store, because a write or an invalidation of unknown outcome may still
-//! appear there.
+//! appear there. A task of one of the caches over the store replays them: see [`Watcher`].
 
-use std::collections::HashMap;
+mod watch;
 
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+};
+
+use self::watch::Watchers;
+pub(crate) use self::watch::{Turn, Watcher};
 use crate::{
-    Key, Namespace,
-    sync::{AtomicU64, AtomicUsize, Mutex, Ordering},
+    Event, Key, Namespace,
+    sync::{Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
 /// More keys than this, and their whole namespaces are not served; more namespaces than this, and nothing is.
@@ -20,14 +27,24 @@ pub(crate) struct Quarantine {
     /// delete was sent may still appear after that delete.
     epoch: AtomicU64,
     doubts: Mutex<Doubts>,
+    watchers: Watchers,
 }
 
 #[derive(Default)]
 struct Doubts {
     /// With the epoch in which the doubt arose last.
-    keys: HashMap<Key, u64>,
+    keys: BTreeMap<Key, u64>,
     /// Encoded paths: every key that starts with one is in doubt.
-    namespaces: HashMap<String, u64>,
+    namespaces: BTreeMap<String, u64>,
+    /// A [`Turn`] is out.
+    replaying: bool,
+}
+
+impl Doubts {
+    /// Whether a replay has anything to do; `clears` says whether it can clear namespaces.
+    fn are_replayable(&self, clears: bool) -> bool {
+        !self.keys.is_empty() || clears && !self.namespaces.is_empty()
+    }
 }
 
 /// Whether a key is served, and what would clear its doubt.
@@ -42,7 +59,7 @@ pub(crate) enum Doubt {
 
 impl Quarantine {
     pub(crate) fn of(&self, key: &Key) -> Doubt {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return Doubt::None;
         }
         let doubts = self.lock();
@@ -55,9 +72,14 @@ impl Quarantine {
         }
     }
 
-    /// Whether anything at all is in doubt.
+    /// Whether nothing at all is in doubt.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Acquire) == 0
+        self.len() == 0
+    }
+
+    /// How many keys and namespaces are in doubt.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
     }
 
     /// When this is: for what is about to be sent, which settles the doubts of before.
@@ -65,22 +87,54 @@ impl Quarantine {
         self.epoch.load(Ordering::Acquire)
     }
 
-    pub(crate) fn key(&self, key: &Key) {
-        let mut doubts = self.lock();
-        let epoch = self.next_epoch();
-        if doubts.keys.len() < MAX_KEYS || doubts.keys.contains_key(key) {
-            doubts.keys.insert(key.clone(), epoch);
-        } else {
-            add_namespace(&mut doubts, key.namespace(), epoch);
-        }
-        self.recount(&doubts);
+    /// Whether a delete of `key` would settle something, also where its namespace is in doubt besides.
+    pub(crate) fn holds(&self, key: &Key) -> bool {
+        self.lock().keys.contains_key(key)
     }
 
-    pub(crate) fn namespace(&self, path: &str) {
+    /// At most `limit` keys in doubt, in order, from the one that follows `after`.
+    pub(crate) fn keys_after(&self, after: Option<&Key>, limit: usize) -> Vec<Key> {
+        let from = after.map_or(Unbounded, Excluded);
+        self.lock().keys.range::<Key, _>((from, Unbounded)).take(limit).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The namespaces in doubt.
+    pub(crate) fn namespaces(&self) -> Vec<Namespace> {
+        self.lock().namespaces.keys().map(|path| Namespace::of_path(path)).collect()
+    }
+
+    /// `key` is in doubt from now on; someone replays it.
+    pub(crate) fn key(self: &Arc<Self>, key: &Key) {
         let mut doubts = self.lock();
         let epoch = self.next_epoch();
-        add_namespace(&mut doubts, path, epoch);
+        let (is_new, namespace) = if doubts.keys.len() < MAX_KEYS || doubts.keys.contains_key(key) {
+            (doubts.keys.insert(key.clone(), epoch).is_none(), None)
+        } else {
+            (false, add_namespace(&mut doubts, key.namespace(), epoch))
+        };
         self.recount(&doubts);
+        drop(doubts);
+        if is_new {
+            self.watchers.tell(&Event::KeyInDoubt { key });
+        }
+        self.arisen(namespace.as_ref());
+    }
+
+    /// Every key in the namespace with this path is in doubt from now on.
+    pub(crate) fn namespace(self: &Arc<Self>, path: &str) {
+        let mut doubts = self.lock();
+        let epoch = self.next_epoch();
+        let namespace = add_namespace(&mut doubts, path, epoch);
+        self.recount(&doubts);
+        drop(doubts);
+        self.arisen(namespace.as_ref());
+    }
+
+    fn arisen(self: &Arc<Self>, namespace: Option<&Namespace>) {
+        if let Some(namespace) = namespace {
+            self.watchers.tell(&Event::NamespaceInDoubt { namespace });
+        }
+        self.wake();
     }
 
     /// A delete of `key` that was sent in epoch `sent` is confirmed.
@@ -92,7 +146,7 @@ impl Quarantine {
         if doubts.keys.get(key).is_some_and(|arose| *arose <= sent) {
             doubts.keys.remove(key);
         }
-        self.recount(&doubts);
+        self.settled(doubts);
     }
 
     /// A clear of `namespace` that was sent in epoch `sent` is confirmed.
@@ -103,28 +157,37 @@ impl Quarantine {
         let mut doubts = self.lock();
         doubts.keys.retain(|key, arose| *arose > sent || !namespace.contains(key));
         doubts.namespaces.retain(|path, arose| *arose > sent || !path.starts_with(namespace.as_str()));
-        self.recount(&doubts);
+        self.settled(doubts);
+    }
+
+    /// Counts again, and tells if the last doubt is gone.
+    fn settled(&self, doubts: MutexGuard<'_, Doubts>) {
+        let all = self.recount(&doubts) > 0 && self.is_empty();
+        drop(doubts);
+        if all {
+            self.watchers.tell(&Event::DoubtsSettled {});
+        }
     }
 
     fn next_epoch(&self) -> u64 {
         self.epoch.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    fn recount(&self, doubts: &Doubts) {
-        self.count.store(doubts.keys.len() + doubts.namespaces.len(), Ordering::Release);
+    /// Counts again, and returns how many there were.
+    fn recount(&self, doubts: &Doubts) -> usize {
+        self.count.swap(doubts.keys.len() + doubts.namespaces.len(), Ordering::AcqRel)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Doubts> {
+    fn lock(&self) -> MutexGuard<'_, Doubts> {
         self.doubts.lock().expect("no code panics while it holds the doubts")
     }
 }
 
-fn add_namespace(doubts: &mut Doubts, path: &str, epoch: u64) {
-    if doubts.namespaces.len() < MAX_NAMESPACES || doubts.namespaces.contains_key(path) {
-        doubts.namespaces.insert(path.to_owned(), epoch);
-    } else {
-        doubts.namespaces.insert(Namespace::root().as_str().to_owned(), epoch);
-    }
+/// Returns the namespace if it was not in doubt before.
+fn add_namespace(doubts: &mut Doubts, path: &str, epoch: u64) -> Option<Namespace> {
+    let fits = doubts.namespaces.len() < MAX_NAMESPACES || doubts.namespaces.contains_key(path);
+    let namespace = if fits { Namespace::of_path(path) } else { Namespace::root() };
+    doubts.namespaces.insert(namespace.as_str().to_owned(), epoch).is_none().then_some(namespace)
 }
 
 #[cfg(test)]
@@ -137,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_key_is_in_doubt_until_released() {
-        let quarantine = Quarantine::default();
+        let quarantine = Arc::new(Quarantine::default());
         quarantine.key(&key("a", "1"));
         assert_eq!(quarantine.of(&key("a", "1")), Doubt::Key);
         assert_eq!(quarantine.of(&key("a", "2")), Doubt::None);
@@ -148,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_a_doubt_arose_does_not_settle_it() {
-        let quarantine = Quarantine::default();
+        let quarantine = Arc::new(Quarantine::default());
         let sent = quarantine.epoch();
         quarantine.key(&key("a", "1"));
         quarantine.release_key(&key("a", "1"), sent);
@@ -164,7 +227,7 @@ mod tests {
 
     #[test]
     fn too_many_keys_put_their_namespace_in_doubt_until_it_is_cleared() {
-        let quarantine = Quarantine::default();
+        let quarantine = Arc::new(Quarantine::default());
         for i in 0..=MAX_KEYS {
             quarantine.key(&key("a", &i.to_string()));
         }
@@ -176,7 +239,7 @@ mod tests {
 
     #[test]
     fn too_many_namespaces_put_everything_in_doubt() {
-        let quarantine = Quarantine::default();
+        let quarantine = Arc::new(Quarantine::default());
         for i in 0..=MAX_NAMESPACES {
             quarantine.namespace(Namespace::root().child(&i.to_string()).unwrap().as_str());
         }

@@ -56,6 +56,13 @@ impl Spawn for TokioSpawn {
     }
 }
 
+/// Runs what blocks its thread, on one of the runtime's threads for that. A panic in it is an error.
+pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R> {
+    current()?.spawn_blocking(work).await.map_err(|error| {
+        Error::new(ErrorKind::Load, "the loader panicked, or its runtime is shutting down").with_source(error)
+    })
+}
+
 /// The runtime of the caller, or the error that names what is missing.
 pub(crate) fn current() -> Result<tokio::runtime::Handle> {
     tokio::runtime::Handle::try_current().map_err(|error| {

@@ -118,25 +118,31 @@ impl Value {
         }
     }
 
-    /// Opens the value as an entry: its metadata, and how to read it. `None` where the entry holds only a lease.
+    /// Opens the value as an entry: its metadata, and how to read it.
     #[inline]
-    pub(crate) fn open(self) -> Result<Option<Opened>> {
+    pub(crate) fn open(self) -> Result<Opened> {
         match self {
-            Self::Object(object) => Ok(Some(Opened::Object(object))),
-            Self::Int(int) => Ok(Some(Opened::Int(int))),
+            Self::Object(object) => Ok(Opened::Object(object)),
+            Self::Int(int) => Ok(Opened::Int(int)),
             Self::Bytes(bytes) => {
                 let envelope = envelope::decode(bytes)?;
-                Ok((envelope.kind == envelope::Kind::Value).then_some(Opened::Envelope(envelope)))
+                Ok(match envelope.kind {
+                    envelope::Kind::Value => Opened::Envelope(envelope),
+                    envelope::Kind::LeaseOnly => Opened::LeaseOnly(envelope.meta),
+                })
             }
         }
     }
 }
 
 /// A value whose header has been read.
+#[derive(Clone)]
 pub(crate) enum Opened {
     Object(Object),
     Envelope(envelope::Envelope),
     Int(i64),
+    /// No value: someone loads it.
+    LeaseOnly(EntryMeta),
 }
 
 impl Opened {
@@ -145,8 +151,35 @@ impl Opened {
         match self {
             Self::Object(object) => Some(object.meta()),
             Self::Envelope(envelope) => Some(&envelope.meta),
+            Self::LeaseOnly(meta) => Some(meta),
             Self::Int(_) => None,
         }
+    }
+
+    /// The same under other metadata. A counter stays as it is.
+    pub(crate) fn with_meta(&self, meta: EntryMeta) -> Self {
+        match self {
+            Self::Object(object) => Self::Object(object.with_meta(meta)),
+            Self::Envelope(entry) => Self::Envelope(envelope::Envelope { meta, ..entry.clone() }),
+            Self::LeaseOnly(_) => Self::LeaseOnly(meta),
+            Self::Int(int) => Self::Int(*int),
+        }
+    }
+
+    /// As a store is given it.
+    pub(crate) fn into_value(self) -> Result<Value> {
+        let (kind, codec, meta, payload) = match self {
+            Self::Object(object) => return Ok(Value::Object(object)),
+            Self::Int(int) => return Ok(Value::Int(int)),
+            Self::Envelope(entry) => (entry.kind, entry.codec, entry.meta, entry.payload),
+            Self::LeaseOnly(meta) => (envelope::Kind::LeaseOnly, crate::Codec::default(), meta, Bytes::new()),
+        };
+        let mut out = Vec::new();
+        envelope::encode(kind, codec, &meta, &mut out, |out| {
+            out.extend_from_slice(&payload);
+            Ok(())
+        })?;
+        Ok(Value::Bytes(out.into()))
     }
 
     #[inline]
@@ -155,6 +188,7 @@ impl Opened {
             Self::Object(object) => object.into_typed(),
             Self::Envelope(envelope) => T::decode(envelope.codec, envelope.payload).map(std::sync::Arc::new),
             Self::Int(int) => T::from_int(int).map(std::sync::Arc::new),
+            Self::LeaseOnly(_) => Err(Error::new(ErrorKind::Corrupt, "an entry without a value")),
         }
     }
 }

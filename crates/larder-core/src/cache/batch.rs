@@ -2,16 +2,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::{
     Cache,
     inner::Inner,
+    look::Fencing,
     ops::{Operation, is_trouble},
 };
 use crate::{
-    Cacheable, EntryOptions, Error, ErrorKind, Expiry, IntoKey, Key, Result, Value, flight::Fence,
-    value::Opened,
+    Cacheable, EntryOptions, Error, ErrorKind, Expiry, IntoKey, Key, Result, Value, entry::Stamp,
+    flight::Fence, value::Opened,
 };
 
 impl Cache {
@@ -102,13 +103,25 @@ impl Cache {
         entries: impl IntoIterator<Item = (K, T)>,
         options: impl Into<EntryOptions>,
     ) -> Vec<Result<()>> {
-        let options = options.into();
-        let entries = entries.into_iter().map(|(key, value)| (self.key(key), Arc::new(value)));
-        let entries: Vec<_> = entries
-            .map(|(key, value)| {
-                key.map(|key| (key, self.inner.entry(value, &options, std::time::Duration::ZERO)))
-            })
-            .collect();
+        let policy = self.inner.policy(&options.into());
+        let given: Vec<_> =
+            entries.into_iter().map(|(key, value)| (self.key(key), Arc::new(value))).collect();
+        let mut entries: Vec<Result<(Key, (Value, Expiry))>> = Vec::with_capacity(given.len());
+        // Keys of one namespace hold the same stamps.
+        let mut known: Option<(String, Result<Vec<Stamp>>)> = None;
+        for (key, value) in given {
+            let (Ok(key), Ok(policy)) = (&key, &policy) else {
+                entries.push(Err(key.err().or(policy.as_ref().err().cloned()).expect("one of them is")));
+                continue;
+            };
+            if known.as_ref().is_none_or(|(path, _)| path != key.namespace()) {
+                known = Some((key.namespace().to_owned(), self.inner.stamps_to_write(key, policy).await));
+            }
+            let stamps = known.as_ref().expect("filled just now").1.clone();
+            entries.push(stamps.map(|stamps| {
+                (key.clone(), self.inner.entry(value, policy, std::time::Duration::ZERO, stamps))
+            }));
+        }
         let invalid: Vec<Option<Error>> = entries.iter().map(|entry| entry.as_ref().err().cloned()).collect();
         let valid: Vec<(Key, Value, Expiry)> =
             entries.into_iter().flatten().map(|(key, (value, expiry))| (key, value, expiry)).collect();
@@ -143,11 +156,7 @@ impl Cache {
             let invalid = keys.iter().map(|key| key.as_ref().err().cloned()).collect();
             let valid: Vec<Key> = keys.into_iter().flatten().collect();
             let work = Arc::clone(&inner);
-            let delete = async move {
-                let delete = work.handle.store.delete_many(&valid);
-                Ok(work.fenced_many(Operation::idempotent("delete_many"), valid.clone(), delete).await)
-            };
-            merge(invalid, inner.to_the_end(delete).await)
+            merge(invalid, inner.to_the_end(async move { Ok(work.invalidate_many(&valid).await) }).await)
         }
     }
 }
@@ -163,13 +172,13 @@ impl Inner {
         };
         let call = self.handle.store.get_many(keys);
         let found = self.batched(Operation::idempotent("get_many"), keys.len(), call).await;
-        let now = self.clock.now();
-        let found = keys.iter().zip(found).zip(served);
-        found
-            .map(|((key, value), served)| {
-                Ok(value?.filter(|_| served).and_then(|value| self.judge(key, now, value)))
-            })
-            .collect()
+        let found = keys.iter().zip(found).zip(served).map(|((key, value), served)| async move {
+            match value?.filter(|_| served) {
+                Some(value) => self.validate(key, value).await,
+                None => Ok(None),
+            }
+        });
+        join_all(found).await
     }
 
     /// A batch, within the operation timeout: one result for each of its `len` keys, whose errors are counted.
@@ -196,6 +205,23 @@ impl Inner {
             }
         }
         results
+    }
+
+    /// `delete` for each key, fenced from running loads.
+    async fn invalidate_many(&self, keys: &[Key]) -> Vec<Result<bool>> {
+        let delete = self.handle.store.delete_many(keys);
+        let delete = self.fenced_many(Operation::idempotent("delete_many"), keys.to_vec(), delete);
+        if self.fencing == Fencing::Process {
+            return delete.await;
+        }
+        // As a single `delete` does: a lease alone was nothing.
+        let look = self.handle.store.get_many(keys);
+        let look = self.batched(Operation::idempotent("get_many"), keys.len(), look);
+        let (found, deleted) = join(look, delete).await;
+        let was_there = found
+            .into_iter()
+            .map(|found| !matches!(found.ok().flatten().map(Value::open), Some(Ok(Opened::LeaseOnly(_)))));
+        deleted.into_iter().zip(was_there).map(|(deleted, was_there)| Ok(deleted? && was_there)).collect()
     }
 
     /// A batch of writes, each fenced from running loads of its key.

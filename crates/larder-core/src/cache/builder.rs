@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Cache, inner::Inner};
+use super::ClearBy;
 use crate::{
-    Cacheable, Clock, Codec, Error, ErrorKind, Expiry, Namespace, Observer, Result, Spawn, StoreHandle,
-    SystemClock, Timeout, TokioSpawn,
+    Cacheable, Clock, Coalesce, Codec, EntryOptions, Observer, Random, Spawn, StoreHandle, SystemRandom,
+    Timeout, TokioSpawn,
 };
 
 /// What a cache does where the store fails.
@@ -43,21 +43,29 @@ pub enum FailurePolicy {
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct CacheBuilder {
-    handle: StoreHandle,
-    namespace: Vec<String>,
-    default_timeout: Timeout,
-    codec: Codec,
-    operation_timeout: Duration,
-    bulk_timeout: Duration,
-    load_timeout: Duration,
-    max_value_bytes: u32,
-    max_concurrent_loads: usize,
-    explicit_errors: FailurePolicy,
-    load_errors: FailurePolicy,
-    clock: Option<Arc<dyn Clock>>,
-    spawn: Arc<dyn Spawn>,
-    observers: Vec<Arc<dyn Observer>>,
-    weighers: Weighers,
+    pub(super) handle: StoreHandle,
+    pub(super) namespace: Vec<String>,
+    pub(super) default_timeout: Timeout,
+    pub(super) default_options: EntryOptions,
+    pub(super) codec: Codec,
+    pub(super) operation_timeout: Duration,
+    pub(super) bulk_timeout: Duration,
+    pub(super) load_timeout: Duration,
+    pub(super) coalesce: Coalesce,
+    pub(super) clear_by: ClearBy,
+    pub(super) stamp_staleness: Duration,
+    pub(super) lease_timeout: Duration,
+    pub(super) clock_skew: Duration,
+    pub(super) max_detached: usize,
+    pub(super) max_value_bytes: u32,
+    pub(super) max_concurrent_loads: usize,
+    pub(super) explicit_errors: FailurePolicy,
+    pub(super) load_errors: FailurePolicy,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) spawn: Arc<dyn Spawn>,
+    pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) weighers: Weighers,
 }
 
 /// The declared weighers, by type.
@@ -85,15 +93,23 @@ impl CacheBuilder {
             handle,
             namespace: Vec::new(),
             default_timeout: Timeout::After(Duration::from_mins(5)),
+            default_options: EntryOptions::new(),
             codec: Codec::default(),
             operation_timeout: Duration::from_millis(500),
             bulk_timeout: Duration::from_secs(30),
             load_timeout: Duration::from_secs(30),
+            coalesce: Coalesce::default(),
+            clear_by: ClearBy::default(),
+            stamp_staleness: Duration::ZERO,
+            lease_timeout: Duration::from_secs(3),
+            clock_skew: Duration::from_millis(500),
+            max_detached: 64,
             max_value_bytes: 16 << 20,
             max_concurrent_loads: 1024,
             explicit_errors: FailurePolicy::Return,
             load_errors: FailurePolicy::Miss,
             clock: None,
+            random: Arc::new(SystemRandom),
             spawn: Arc::new(TokioSpawn),
             observers: Vec::new(),
             weighers: Weighers::default(),
@@ -127,6 +143,30 @@ impl CacheBuilder {
     /// ```
     pub fn default_timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.default_timeout = timeout.into();
+        self
+    }
+
+    /// What every write and load asks for, where it does not say otherwise; its tags are added to theirs. A timeout in it is
+    /// the [default timeout](Self::default_timeout), a load timeout the [load timeout](Self::load_timeout), of which the one
+    /// set last holds. What is out of range is an error of [`build`](Self::build).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() {
+    /// use std::time::Duration;
+    /// use larder_core::{Cache, EntryOptions};
+    ///
+    /// let options = EntryOptions::new().stale_if_error(Duration::from_secs(3600)).jitter(0.1);
+    /// let cache = Cache::builder(MapStore::default()).default_options(options).build().unwrap();
+    ///
+    /// let refused = Cache::builder(MapStore::default()).default_options(EntryOptions::new().jitter(1.5)).build();
+    /// assert!(refused.unwrap_err().to_string().contains("jitter"));
+    /// # }
+    /// ```
+    pub fn default_options(mut self, options: EntryOptions) -> Self {
+        self.default_timeout = options.timeout.unwrap_or(self.default_timeout);
+        self.load_timeout = options.load_timeout_of().unwrap_or(self.load_timeout);
+        self.default_options = options;
         self
     }
 
@@ -263,6 +303,21 @@ impl CacheBuilder {
         self
     }
 
+    /// Where randomness comes from. Default: [`SystemRandom`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() {
+    /// # use std::sync::Arc;
+    /// # use larder_core::{Cache, SeededRandom};
+    /// let repeats = Cache::builder(MapStore::default()).random(Arc::new(SeededRandom::new(7))).build().unwrap();
+    /// # }
+    /// ```
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
     /// Where background tasks start. Default: [`TokioSpawn`].
     ///
     /// ```
@@ -315,80 +370,5 @@ impl CacheBuilder {
             move |value: &dyn Any| weigher(value.downcast_ref().expect("filed under the type's own id"));
         self.weighers.0.insert(TypeId::of::<T>(), Box::new(weigher));
         self
-    }
-
-    /// The cache. A setting out of range is an error of kind [`Config`](ErrorKind::Config) that names it.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-    /// # fn main() {
-    /// # use std::time::Duration;
-    /// # use larder_core::Cache;
-    /// let refused = Cache::builder(MapStore::default()).operation_timeout(Duration::ZERO).build();
-    /// assert!(refused.unwrap_err().to_string().contains("operation_timeout"));
-    /// # }
-    /// ```
-    pub fn build(self) -> Result<Cache> {
-        for (name, timeout) in [
-            ("operation_timeout", self.operation_timeout),
-            ("bulk_timeout", self.bulk_timeout),
-            ("load_timeout", self.load_timeout),
-        ] {
-            if timeout.is_zero() {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("`{name}` is zero: it must be a positive duration"),
-                ));
-            }
-        }
-        if self.max_concurrent_loads == 0 || self.max_concurrent_loads > tokio::sync::Semaphore::MAX_PERMITS {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "`max_concurrent_loads` is {}: it must be from 1 to {}",
-                    self.max_concurrent_loads,
-                    tokio::sync::Semaphore::MAX_PERMITS
-                ),
-            ));
-        }
-        if self.max_value_bytes == 0 {
-            return Err(Error::new(ErrorKind::Config, "`max_value_bytes` is 0: it must be at least 1"));
-        }
-        let default_expiry = match self.default_timeout {
-            Timeout::Never => Expiry::Never,
-            Timeout::After(duration) => Expiry::After(duration),
-            Timeout::Default => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "`default_timeout` is `default`: it must be a duration or `never`",
-                ));
-            }
-        };
-        let namespace = self.namespace.iter().try_fold(Namespace::root(), |path, name| path.child(name))?;
-        let clock =
-            self.clock.or_else(|| self.handle.store.clock()).unwrap_or_else(|| Arc::new(SystemClock::new()));
-        for observer in &self.observers {
-            self.handle.evictions.watch(observer);
-        }
-        let inner = Inner {
-            weighs: self.handle.capabilities.weighs(),
-            handle: self.handle,
-            default_expiry,
-            codec: self.codec,
-            operation_timeout: self.operation_timeout,
-            bulk_timeout: self.bulk_timeout,
-            load_timeout: self.load_timeout,
-            max_value_bytes: self.max_value_bytes,
-            loads: Arc::new(tokio::sync::Semaphore::new(self.max_concurrent_loads)),
-            explicit_errors: self.explicit_errors,
-            load_errors: self.load_errors,
-            clock,
-            spawn: self.spawn,
-            observers: self.observers.into(),
-            weighers: self.weighers,
-            counters: crate::observe::Counters::default(),
-            tasks: tokio_util::task::TaskTracker::new(),
-        };
-        Ok(Cache { inner: Arc::new(inner), namespace })
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Cache,
+    Cache, ClearBy,
+    inner::Inner,
     ops::Operation,
+    versioned::{ROUNDS, contended},
     write::{in_doubt, settle},
 };
-use crate::{Error, ErrorKind, IntoKey, Operations, Result, flight::Fence};
+use crate::{Error, ErrorKind, IntoKey, Key, Operations, Result, Value, flight::Fence, value::Opened};
 
 impl Cache {
     /// Adds `delta` to the counter under `key` and returns the sum. A missing counter starts at zero, with the cache's
@@ -28,14 +30,19 @@ impl Cache {
     pub async fn increment(&self, key: impl IntoKey, delta: i64) -> Result<i64> {
         let key = key.into_key(&self.namespace)?;
         self.inner.needs(Operations::INCREMENT, "increment")?;
+        if self.inner.clear_by == ClearBy::Stamps {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "counters cannot live where `clear` works by stamps: they hold none. Use a cache with `clear_by = \"store\"` for them",
+            ));
+        }
         let inner = Arc::clone(&self.inner);
         let increment = async move {
             if !inner.is_served(&key).await {
                 return Err(in_doubt());
             }
             let fence = Fence::around_key(&inner.handle.flights, &key).await;
-            let call = inner.handle.store.increment(&key, delta, inner.default_expiry);
-            let sum = inner.point(Operation::once("increment"), call).await;
+            let sum = inner.count(&key, delta).await;
             settle(fence, &sum, false);
             sum
         };
@@ -56,5 +63,34 @@ impl Cache {
             Error::new(ErrorKind::Overflow, "cannot decrement by i64::MIN: its negative is out of range")
         })?;
         self.increment(key, delta).await
+    }
+}
+
+impl Inner {
+    /// Counts; what nobody is served does not stand in its way.
+    async fn count(self: &Arc<Self>, key: &Key, delta: i64) -> Result<i64> {
+        for _ in 0..ROUNDS {
+            let call = self.handle.store.increment(key, delta, self.default_expiry);
+            let sum = self.point(Operation::once("increment"), call).await;
+            let Err(error) = &sum else { return sum };
+            if error.kind() != ErrorKind::WrongType || !self.has_unserved() {
+                return sum;
+            }
+            let call = self.handle.store.get_versioned(key);
+            let Some((found, version)) = self.point(Operation::idempotent("get_versioned"), call).await?
+            else {
+                continue;
+            };
+            if !matches!(found.clone().open(), Ok(Opened::Int(_)))
+                && self.validate(key, found).await?.is_some()
+            {
+                return sum;
+            }
+            let call = self.handle.store.replace(key, &version, Value::Int(delta), self.default_expiry);
+            if self.point(Operation::once("replace"), call).await?.is_some() {
+                return Ok(delta);
+            }
+        }
+        Err(contended("increment"))
     }
 }

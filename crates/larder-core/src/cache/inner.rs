@@ -2,17 +2,40 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::builder::{FailurePolicy, Weighers};
+use super::{
+    builder::{FailurePolicy, Weighers},
+    look::{Candidate, Fencing},
+    marks::Remembered,
+    stamps::ClearBy,
+};
 use crate::{
-    Cacheable, Clock, Codec, EntryMeta, EntryOptions, Error, Event, Expiry, Key, Object, Observer, Spawn,
-    Stats, StoreHandle, Timestamp, Value,
+    Cacheable, Clock, Coalesce, Codec, EntryOptions, Error, Event, Expiry, Key, Namespace, Object, Observer,
+    Outcome, Random, Result, Source, Spawn, Stats, StoreHandle, Value,
+    entry::Stamp,
     observe::{Counter, Counters},
+    options::check_tags_len,
+    policy::Policy,
     sync::Ordering,
 };
 
 pub(super) struct Inner {
     pub(super) handle: StoreHandle,
     pub(super) default_expiry: Expiry,
+    pub(super) default_options: EntryOptions,
+    /// Whether those refresh entries before they are stale.
+    pub(super) refreshes_early: bool,
+    /// The namespace of the cache as it was built: tags are its own.
+    pub(super) root: Namespace,
+    pub(super) fencing: Fencing,
+    pub(super) coalesce: Coalesce,
+    pub(super) clear_by: ClearBy,
+    pub(super) stamp_staleness: Duration,
+    pub(super) remembered: Remembered,
+    pub(super) lease_timeout: Duration,
+    pub(super) clock_skew: Duration,
+    /// The room there is for blocking loaders.
+    pub(super) detached: Arc<tokio::sync::Semaphore>,
+    pub(super) max_detached: usize,
     pub(super) codec: Codec,
     pub(super) operation_timeout: Duration,
     pub(super) bulk_timeout: Duration,
@@ -22,6 +45,7 @@ pub(super) struct Inner {
     pub(super) explicit_errors: FailurePolicy,
     pub(super) load_errors: FailurePolicy,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
     pub(super) spawn: Arc<dyn Spawn>,
     pub(super) observers: Box<[Arc<dyn Observer>]>,
     pub(super) weighs: bool,
@@ -29,22 +53,47 @@ pub(super) struct Inner {
     pub(super) counters: Counters,
     /// Every background task of this cache, so that `close` can wait for them.
     pub(super) tasks: tokio_util::task::TaskTracker,
+    /// Ends the tasks that would go on by themselves: cancelled by `close`, and when the last handle is dropped.
+    pub(super) stop: tokio_util::sync::CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl Inner {
-    /// Turns a value into what the store is given, with its expiry. Plain integers become counters.
+    /// What holds for a load or write with these options. One out of range is an error that names it.
+    pub(super) fn policy(&self, options: &EntryOptions) -> Result<Policy> {
+        options.check()?;
+        let policy = Policy::resolve(options, &self.default_options, self.default_expiry, self.load_timeout);
+        check_tags_len(policy.tags.len())?;
+        Ok(policy)
+    }
+
+    /// Turns a value into what the store is given, with its expiry. Plain integers become counters, where they need none of
+    /// an entry's metadata.
     pub(super) fn entry<T: Cacheable>(
         &self,
         value: Arc<T>,
-        options: &EntryOptions,
+        policy: &Policy,
         cost: Duration,
+        stamps: Vec<Stamp>,
     ) -> (Value, Expiry) {
-        let expiry = options.timeout.resolve(self.default_expiry);
-        if let Some(int) = value.as_int() {
+        let none = policy.none.is_some() && (*value).is_none();
+        let (mut meta, expiry) = policy.meta(self.clock.now(), none, || self.random.unit());
+        if policy.is_plain()
+            && stamps.is_empty()
+            && let Some(int) = value.as_int()
+        {
             return (Value::Int(int), expiry);
         }
+        if !stamps.is_empty() {
+            meta = meta.with_stamps(stamps);
+        }
         let weight = if self.weighs { self.weighers.weigh(&*value) } else { None };
-        let meta = EntryMeta::new(self.clock.now(), expiry).with_cost(cost);
+        let meta = meta.with_cost(cost);
         let object = Object::shared(value, meta, self.codec, self.max_value_bytes, weight);
         (Value::Object(object), expiry)
     }
@@ -65,6 +114,18 @@ impl Inner {
     pub(super) fn joined(&self, key: &Key) {
         self.counters.add(Counter::Joined, 1);
         self.tell(|| Event::Joined { key });
+    }
+
+    pub(super) fn served_stale<T>(&self, key: &Key, outcome: &Outcome<T>, entry: &Candidate<T>) {
+        match outcome.source() {
+            Source::Stale { since, why } => {
+                self.counters.add(Counter::Stale, 1);
+                self.tell(|| Event::Stale { key, since, why });
+            }
+            // By the time it was looked at again it was fresh.
+            _ => self.hit(key, entry.cost()),
+        }
+        self.note(key, entry.meta.as_ref());
     }
 
     pub(super) fn undecodable(&self, key: &Key, error: &Error) {
@@ -90,13 +151,18 @@ impl Inner {
         self.tell(|| Event::LoadFailed { key, took, error });
     }
 
-    fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+    pub(super) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         if !self.observers.is_empty() {
             let event = event();
             for observer in &self.observers {
                 observer.event(&event);
             }
         }
+    }
+
+    /// How many blocking loaders run.
+    fn detached_loads(&self) -> u64 {
+        self.max_detached.saturating_sub(self.detached.available_permits()) as u64
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -110,13 +176,12 @@ impl Inner {
             not_kept: sum(Counter::NotKept),
             store_errors: sum(Counter::StoreErrors),
             undecodable: sum(Counter::Undecodable),
+            stale: sum(Counter::Stale),
+            stamps_missing: sum(Counter::StampsMissing),
             evictions: self.handle.evictions.capacity.load(Ordering::Relaxed),
+            in_doubt: self.handle.flights.quarantine.len() as u64,
+            detached: self.detached_loads(),
             time_saved: Duration::from_nanos(sum(Counter::SavedNanos)),
         }
-    }
-
-    /// When a flight that starts now must have landed.
-    pub(super) fn load_deadline(&self) -> Timestamp {
-        self.clock.now().saturating_add(self.load_timeout)
     }
 }

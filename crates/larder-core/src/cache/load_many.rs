@@ -2,24 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    future::ready,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
-use super::{
-    Cache,
-    chain::Chain,
-    commit::{Loader, loader_failed, panicked},
-    inner::Inner,
-    load::{Landed, dropped},
-    watch::while_watched,
-};
+use super::{Cache, commit::loader_failed, inner::Inner};
 use crate::{
-    BoxError, BoxFuture, Cacheable, EntryOptions, Error, ErrorKind, Kept, Key, Loaded, Outcome, Result,
-    Source, Value,
-    flight::{FlightTable, Follow, Landing, LeaderGuard, Place},
+    BoxError, BoxFuture, Cacheable, EntryOptions, Error, ErrorKind, Key, Loaded, Outcome, Result,
+    policy::Policy,
 };
 
 /// What a batch loader found: a value or an error for each key it knows something about. Keys it leaves out are
@@ -33,7 +22,7 @@ use crate::{
 /// let all_well: LoadedBatch<u8> = HashMap::from([("a".to_owned(), 1)]).into();
 /// ```
 #[derive(Debug)]
-pub struct LoadedBatch<T>(HashMap<String, Result<Loaded<T>>>);
+pub struct LoadedBatch<T>(pub(super) HashMap<String, Result<Loaded<T>>>);
 
 impl<T> Default for LoadedBatch<T> {
     fn default() -> Self {
@@ -88,12 +77,15 @@ impl<T, K: Into<String>> FromIterator<(K, T)> for LoadedBatch<T> {
 }
 
 /// A batch loader with its types erased.
-type BatchLoader<T> = Box<dyn FnMut(Vec<String>) -> BoxFuture<'static, Result<LoadedBatch<T>>> + Send>;
+pub(super) type BatchLoader<T> =
+    Box<dyn FnMut(Vec<String>) -> BoxFuture<'static, Result<LoadedBatch<T>>> + Send>;
 
 /// One key of a batch.
-struct Asked {
-    text: String,
-    key: Key,
+pub(super) struct Asked {
+    pub(super) text: String,
+    pub(super) key: Key,
+    /// It has been counted as missing.
+    pub(super) counted: bool,
 }
 
 /// How often a batch may find that a load it waited for came to nothing, before that is an error.
@@ -102,8 +94,8 @@ const ROUNDS: usize = 8;
 impl Cache {
     /// The values under many keys: one call of `loader` loads all that are missing and that nobody loads already. The loader
     /// is given the missing keys; it runs in a task of its own, under the rules of
-    /// [`get_or_load`](Cache::get_or_load). It is called again, for the keys concerned, only where a load that this call
-    /// joined was dropped.
+    /// [`get_or_load`](Cache::get_or_load). It is called again, for the keys concerned, where another process was loading them
+    /// or a load that this call joined was dropped, and they are still missing after that.
     ///
     /// One result for each key, in order, duplicates kept: an outcome, `None` where the loader left the key out, or the
     /// key's own error.
@@ -172,7 +164,7 @@ impl Cache {
         let mut seen = HashSet::with_capacity(texts.len());
         for text in texts.iter().filter(|text| seen.insert(text.as_str())) {
             match self.key(text) {
-                Ok(key) => asked.push(Asked { text: text.clone(), key }),
+                Ok(key) => asked.push(Asked { text: text.clone(), key, counted: false }),
                 Err(error) => drop(found.insert(text.clone(), Err(error))),
             }
         }
@@ -180,24 +172,27 @@ impl Cache {
             let load = loader(missing);
             Box::pin(async { load.await.map(Into::into).map_err(loader_failed) })
         });
-        found.extend(Box::pin(self.inner.load_many(asked, options.into(), loader)).await);
+        match self.inner.policy(&options.into()) {
+            Ok(policy) => found.extend(Box::pin(self.inner.load_many(asked, policy, loader)).await),
+            Err(error) => found.extend(asked.into_iter().map(|asked| (asked.text, Err(error.clone())))),
+        }
         texts.iter().map(|text| found[text].clone()).collect()
     }
 }
 
-type Results<T> = Vec<(String, Result<Option<Outcome<T>>>)>;
+pub(super) type Results<T> = Vec<(String, Result<Option<Outcome<T>>>)>;
 
 impl Inner {
     async fn load_many<T: Cacheable>(
         self: &Arc<Self>,
         asked: Vec<Asked>,
-        options: EntryOptions,
+        policy: Policy,
         mut loader: BatchLoader<T>,
     ) -> Results<T> {
         let mut results = Vec::with_capacity(asked.len());
         let mut missing = asked;
         for _ in 0..ROUNDS {
-            missing = self.load_round(missing, &options, &mut loader, &mut results).await;
+            missing = self.load_round(missing, &policy, &mut loader, &mut results).await;
             if missing.is_empty() {
                 return results;
             }
@@ -209,153 +204,4 @@ impl Inner {
         results.extend(missing.into_iter().map(|asked| (asked.text, Err(error.clone()))));
         results
     }
-
-    /// Reads, joins what is being loaded, loads the rest. Returns the keys to begin anew with.
-    async fn load_round<T: Cacheable>(
-        self: &Arc<Self>,
-        asked: Vec<Asked>,
-        options: &EntryOptions,
-        loader: &mut BatchLoader<T>,
-        results: &mut Results<T>,
-    ) -> Vec<Asked> {
-        let flights = &self.handle.flights;
-        let seen: Vec<u64> = asked.iter().map(|asked| flights.changes(&asked.key)).collect();
-        let keys: Vec<Key> = asked.iter().map(|asked| asked.key.clone()).collect();
-        let found = self.read_many(&keys).await;
-        let (mut leading, mut following) = (Vec::new(), Vec::new());
-        for ((asked, seen), found) in asked.into_iter().zip(seen).zip(found) {
-            match self.batch_place(&asked, seen, found).await {
-                Ok(BatchPlace::Hit(value)) => {
-                    results.push((asked.text, Ok(Some(Outcome::new(value, Source::Hit)))));
-                }
-                Ok(BatchPlace::Lead(guard)) => {
-                    following.push((
-                        FlightTable::follow(guard.flight()),
-                        true,
-                        Asked { text: asked.text.clone(), key: asked.key },
-                    ));
-                    leading.push((guard, asked.text));
-                }
-                Ok(BatchPlace::Follow(follow)) => following.push((follow, false, asked)),
-                Err(error) => results.push((asked.text, Err(error))),
-            }
-        }
-        if !leading.is_empty() {
-            let texts = leading.iter().map(|(_, text)| text.clone()).collect();
-            // Called here, as it is one closure for all rounds; a panic in it ends the load, not the caller.
-            let load = catch_unwind(AssertUnwindSafe(|| loader(texts)))
-                .unwrap_or_else(|panic| Box::pin(ready(Err(panicked(&*panic)))));
-            let task =
-                Arc::clone(self).fly_many(leading, options.clone(), Chain::current(), Box::new(|| load));
-            if let Err(error) = self.start(task) {
-                results.extend(following.into_iter().map(|(_, _, asked)| (asked.text, Err(error.clone()))));
-                return Vec::new();
-            }
-        }
-        let mut again = Vec::new();
-        for (mut follow, own, asked) in following {
-            match self.land::<T>(&mut follow).await {
-                Ok(Landed::Value(value, kept)) => {
-                    let source = if own { Source::Loaded(kept) } else { Source::Joined(kept) };
-                    results.push((asked.text, Ok(Some(Outcome::new(value, source)))));
-                }
-                Ok(Landed::Nothing) if own => results.push((asked.text, Ok(None))),
-                Ok(Landed::Alone | Landed::Again) if own => results.push((asked.text, Err(dropped()))),
-                Ok(Landed::Alone | Landed::Again | Landed::Nothing) => again.push(asked),
-                Err(error) => results.push((asked.text, Err(error))),
-            }
-        }
-        again
-    }
-
-    async fn batch_place<T: Cacheable>(
-        self: &Arc<Self>,
-        asked: &Asked,
-        seen: u64,
-        found: Result<Option<crate::value::Opened>>,
-    ) -> Result<BatchPlace<T>> {
-        let key = &asked.key;
-        let found = match (found, self.load_errors) {
-            (Err(error), super::FailurePolicy::Return) => return Err(error),
-            (found, _) => found.unwrap_or_default(),
-        };
-        if let Some(hit) = found.and_then(|opened| self.typed(key, opened)) {
-            return Ok(BatchPlace::Hit(hit));
-        }
-        if self.tasks.is_closed() {
-            return Err(Error::new(ErrorKind::Unavailable, "the cache is closed").with_retryable(false));
-        }
-        match self.handle.flights.join(key, seen, self.load_deadline()) {
-            Place::Leader { guard, recheck } => {
-                if recheck && let Some(hit) = self.find_for_load(key).await? {
-                    return Ok(BatchPlace::Hit(hit));
-                }
-                self.miss(key);
-                Ok(BatchPlace::Lead(guard))
-            }
-            Place::Follower(_) if Chain::current().is_loading(&self.handle.flights, key) => {
-                Err(Error::new(ErrorKind::Load, "a loader asked for the key that it is loading"))
-            }
-            Place::Follower(follow) => {
-                self.miss(key);
-                self.joined(key);
-                if Chain::current().is_nested() {
-                    follow.flight.hurry();
-                }
-                Ok(BatchPlace::Follow(follow))
-            }
-        }
-    }
-
-    /// The load of a batch, in its own task.
-    async fn fly_many<T: Cacheable>(
-        self: Arc<Self>,
-        leading: Vec<(LeaderGuard, String)>,
-        options: EntryOptions,
-        chain: Chain,
-        loader: Loader<'static, LoadedBatch<T>>,
-    ) {
-        let guards: Vec<&LeaderGuard> = leading.iter().map(|(guard, _)| guard).collect();
-        let keys = guards.iter().map(|guard| guard.key().clone()).collect();
-        let load = self.run_loader(&guards, keys, chain, loader);
-        let Some((result, took)) = while_watched(&guards, load).await else { return };
-        let mut batch = match result {
-            Ok(batch) => batch.0,
-            Err(error) => {
-                return leading.into_iter().for_each(|(guard, _)| guard.land(Landing::Failed(error.clone())));
-            }
-        };
-        let (mut writes, mut writing) = (Vec::new(), Vec::new());
-        for (guard, text) in leading {
-            match batch.remove(&text) {
-                Some(Ok(found)) => match self.prepare(&guard, found, &options, took) {
-                    (value, Ok((write, expiry))) => {
-                        writes.push((write, guard.key().clone(), value.clone(), expiry));
-                        writing.push((guard, value));
-                    }
-                    (value, Err(why)) => self.land_loaded(guard, value, took, Kept::No(why)),
-                },
-                Some(Err(error)) => {
-                    self.load_failed(guard.key(), took, &error);
-                    guard.land(Landing::Failed(error));
-                }
-                None => guard.land(Landing::Nothing),
-            }
-        }
-        let kept = self.write_many(writes).await;
-        for ((guard, value), kept) in writing.into_iter().zip(kept) {
-            self.land_loaded(guard, value, took, kept);
-        }
-    }
-
-    fn land_loaded(&self, guard: LeaderGuard, value: Value, took: Duration, kept: Kept) {
-        self.loaded(guard.key(), took, kept);
-        guard.land(Landing::Value(value, kept));
-    }
-}
-
-enum BatchPlace<T> {
-    Hit(Arc<T>),
-    Lead(LeaderGuard),
-    Follow(Follow),
 }

@@ -1,17 +1,32 @@
 //! The handle an application uses.
 
+mod approach;
 mod batch;
+mod begin;
+mod build;
 mod builder;
 mod chain;
 mod commit;
 mod counter;
+mod fly;
 mod health;
+mod held;
 mod inner;
+mod lease;
 mod load;
 mod load_many;
+mod look;
+mod marks;
 mod ops;
+mod promises;
 mod read;
+mod refresh;
+mod replay;
+mod round;
 mod seat;
+mod sharing;
+mod stamps;
+mod tags;
 mod versioned;
 mod watch;
 mod write;
@@ -21,9 +36,12 @@ use std::{fmt, sync::Arc};
 use self::inner::Inner;
 pub use self::{
     builder::{CacheBuilder, FailurePolicy},
+    chain::within_load,
     health::Health,
     load_many::LoadedBatch,
+    refresh::Renewed,
     seat::{Leader, Seat},
+    stamps::ClearBy,
 };
 use crate::{Expiry, IntoKey, Key, Namespace, Result, Stats, StoreHandle};
 
@@ -197,7 +215,7 @@ impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("namespace", &self.namespace)
-            .field("store", &self.inner.handle.store)
+            .field("store", self.inner.handle.store())
             .field("default_expiry", &self.inner.default_expiry)
             .field("codec", &self.inner.codec)
             .finish_non_exhaustive()

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Cache, FailurePolicy, inner::Inner, ops::Operation};
+use super::{Cache, FailurePolicy, inner::Inner, ops::Operation, stamps::ClearBy};
 use crate::{
-    Cacheable, Error, Expiry, IntoKey, Key, Operations, Result, Timestamp, Value,
-    decide::{Decision, decide},
-    flight::Settling,
-    quarantine::Doubt,
-    value::Opened,
+    Cacheable, EntryMeta, EntryOptions, Error, Expiry, IntoKey, Key, Operations, Result, Timestamp, Value,
+    decide::is_fresh, flight::Settling, quarantine::Doubt, value::Opened,
 };
 
 impl Cache {
@@ -77,8 +74,10 @@ impl Cache {
         }
     }
 
-    /// The keys in this namespace and its children, in no order. Each works in every operation of this cache, also where its
-    /// text was too long to be kept. Needs a store with [`KEYS`](Operations::KEYS).
+    /// The keys in this namespace and its children, in no order, of entries that [`get`](Cache::get) would find. Each works in
+    /// every operation of this cache, also where its text was too long to be kept. On a store with
+    /// [`VERSIONS`](Operations::VERSIONS) it reads the entries, many at a time: there may be some that are stale, or no more than
+    /// a lease. Needs a store with [`KEYS`](Operations::KEYS).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
@@ -96,11 +95,27 @@ impl Cache {
             .bulk(Operation::idempotent("keys"), self.inner.handle.store.keys(&self.namespace))
             .await?;
         keys.retain(|key| !key.is_reserved() && self.inner.handle.flights.quarantine.of(key) == Doubt::None);
-        Ok(keys)
+        if self.inner.has_unserved() { self.inner.only_served(keys).await } else { Ok(keys) }
     }
 }
 
+/// How many entries `keys` looks at in one call to the store.
+const LOOKED_AT: usize = 512;
+
 impl Inner {
+    /// Those of `keys` that a reader is served.
+    async fn only_served(self: &Arc<Self>, keys: Vec<Key>) -> Result<Vec<Key>> {
+        let mut served = Vec::with_capacity(keys.len());
+        for some in keys.chunks(LOOKED_AT) {
+            for (key, opened) in some.iter().zip(self.read_many(some).await) {
+                if opened?.is_some() {
+                    served.push(key.clone());
+                }
+            }
+        }
+        Ok(served)
+    }
+
     /// A hit that can be had at once; `Some(None)` is a miss known at once.
     #[inline]
     #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
@@ -111,11 +126,59 @@ impl Inner {
         let now = self.clock.now();
         match self.handle.store.peek(key, now)? {
             // What `judge` and `typed` do, without passing the object on: this is the hit that everything here is for.
-            Some(Value::Object(object)) if decide(now, object.meta()) == Decision::Fresh => {
+            Some(Value::Object(object))
+                if is_fresh(now, object.meta()) && self.is_unstamped(object.meta()) =>
+            {
                 let cost = object.meta().cost();
+                self.note(key, Some(object.meta()));
                 Some(self.counted(key, cost, object.into_typed()))
             }
-            Some(value) => Some(self.judge(key, now, value).and_then(|opened| self.typed(key, opened))),
+            Some(value) => self.peek_stamped(key, now, value),
+            None => Some(None),
+        }
+    }
+
+    /// Whether an entry is valid whatever has been invalidated by stamps.
+    #[inline]
+    fn is_unstamped(&self, meta: &EntryMeta) -> bool {
+        meta.extras.is_none() && self.clear_by == ClearBy::Store
+    }
+
+    #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
+    fn peek_stamped<T: Cacheable>(&self, key: &Key, now: Timestamp, value: Value) -> Option<Option<Arc<T>>> {
+        let Some(opened) = self.judge(key, now, value) else { return Some(None) };
+        let stamps = opened.meta().map(EntryMeta::stamps).unwrap_or_default();
+        Some(if self.stamps_hold_now(key, stamps, now)? { self.typed(key, opened) } else { None })
+    }
+
+    /// As [`peek`](Self::peek) for a load, which may be due to refresh what it finds early.
+    #[inline]
+    #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
+    pub(super) fn peek_for_load<T: Cacheable>(
+        &self,
+        key: &Key,
+        options: &EntryOptions,
+    ) -> Option<Option<Arc<T>>> {
+        if self.refreshes_early || options.refreshes_early() { None } else { self.peek_or_stale(key) }
+    }
+
+    /// A hit that can be had at once. What is not fresh may be stale, which is for the load to see.
+    #[inline]
+    #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
+    fn peek_or_stale<T: Cacheable>(&self, key: &Key) -> Option<Option<Arc<T>>> {
+        if !self.handle.flights.quarantine.is_empty() {
+            return None;
+        }
+        let now = self.clock.now();
+        match self.handle.store.peek(key, now)? {
+            Some(Value::Object(object))
+                if is_fresh(now, object.meta()) && self.is_unstamped(object.meta()) =>
+            {
+                let cost = object.meta().cost();
+                self.note(key, Some(object.meta()));
+                Some(self.counted(key, cost, object.into_typed()))
+            }
+            Some(_) => None,
             None => Some(None),
         }
     }
@@ -144,17 +207,31 @@ impl Inner {
             return Ok(None);
         }
         let now = self.clock.now();
-        if let Some(known) = self.handle.store.peek(key, now) {
-            return Ok(known.and_then(|value| self.judge(key, now, value)));
-        }
-        let value = self.point(Operation::idempotent("get"), self.handle.store.get(key)).await?;
-        // What expired on its way here is not served.
-        Ok(value.and_then(|value| self.judge(key, self.clock.now(), value)))
+        let value = match self.handle.store.peek(key, now) {
+            Some(known) => known,
+            None => self.point(Operation::idempotent("get"), self.handle.store.get(key)).await?,
+        };
+        let Some(value) = value else { return Ok(None) };
+        self.validate(key, value).await
+    }
+
+    /// Opens what the store returned, if it may be served: what expired on its way here is not, nor what was invalidated by a
+    /// stamp.
+    pub(super) async fn validate(self: &Arc<Self>, key: &Key, value: Value) -> Result<Option<Opened>> {
+        let Some(opened) = self.judge(key, self.clock.now(), value) else { return Ok(None) };
+        let stamps = opened.meta().map(EntryMeta::stamps).unwrap_or_default();
+        Ok(self.stamps_hold(key, stamps).await?.then_some(opened))
     }
 
     /// Whether this process may serve `key` from the store. A key in doubt is deleted first, which settles it.
     pub(super) async fn is_served(self: &Arc<Self>, key: &Key) -> bool {
-        match self.handle.flights.quarantine.of(key) {
+        let quarantine = &self.handle.flights.quarantine;
+        let doubt = quarantine.of(key);
+        if doubt != Doubt::None {
+            // One that arose outside of a runtime, or under a cache that was closed, has nobody to replay it.
+            quarantine.wake();
+        }
+        match doubt {
             Doubt::None => true,
             Doubt::Namespace => false,
             Doubt::Key => self.settle(key).await,
@@ -187,9 +264,8 @@ impl Inner {
     #[inline]
     pub(super) fn judge(&self, key: &Key, now: Timestamp, value: Value) -> Option<Opened> {
         match value.open() {
-            Ok(opened) => {
-                opened.filter(|opened| opened.meta().is_none_or(|meta| decide(now, meta) == Decision::Fresh))
-            }
+            Ok(Opened::LeaseOnly(_)) => None,
+            Ok(opened) => Some(opened).filter(|opened| opened.meta().is_none_or(|meta| is_fresh(now, meta))),
             Err(error) => {
                 self.undecodable(key, &error);
                 None
@@ -200,7 +276,8 @@ impl Inner {
     /// Reads an entry as a type. What does not decode is a miss, counted.
     #[inline]
     pub(super) fn typed<T: Cacheable>(&self, key: &Key, opened: Opened) -> Option<Arc<T>> {
-        let cost = opened.meta().map(crate::EntryMeta::cost).unwrap_or_default();
+        let cost = opened.meta().map(EntryMeta::cost).unwrap_or_default();
+        self.note(key, opened.meta());
         self.counted(key, cost, opened.into_typed())
     }
 

@@ -2,16 +2,28 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use super::{Cache, commit::loader_failed, inner::Inner, load::Approach};
+use super::{
+    Cache,
+    approach::{Approach, Ask},
+    begin::Start,
+    chain::Depends,
+    commit::loader_failed,
+    inner::Inner,
+};
 use crate::{
     BoxError, Cacheable, EntryOptions, Error, IntoKey, Kept, Loaded, NotKept, Outcome, Result, Source,
     Timestamp,
     flight::{Landing, LeaderGuard},
+    policy::Policy,
 };
 
 /// What a caller who asked for a [seat](Cache::seat) is to do.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is matched at once where it is made: a box would cost more"
+)]
 pub enum Seat<T> {
     /// Serve this: the store had it, or another caller's load gave it.
     Ready(Outcome<T>),
@@ -28,6 +40,8 @@ pub enum Seat<T> {
 pub struct Leader<T> {
     inner: Arc<Inner>,
     guard: LeaderGuard,
+    start: Start,
+    policy: Policy,
     since: Timestamp,
     value: PhantomData<fn() -> T>,
 }
@@ -56,20 +70,34 @@ impl Cache {
     /// ```
     pub async fn seat<T: Cacheable>(&self, key: impl IntoKey) -> Result<Seat<T>> {
         let key = key.into_key(&self.namespace)?;
-        let known_miss = match self.inner.peek::<T>(&key) {
+        let options = EntryOptions::new();
+        let mut known_miss = match self.inner.peek_for_load::<T>(&key, &options) {
             Some(Some(hit)) => return Ok(Seat::Ready(Outcome::new(hit, Source::Hit))),
             known => known.is_some(),
         };
-        Ok(match Box::pin(self.inner.approach(&key, known_miss)).await? {
-            Approach::Done(outcome) => Seat::Ready(outcome),
-            Approach::Alone => Seat::Alone,
-            Approach::Lead(guard) => Seat::Leader(Leader {
-                inner: Arc::clone(&self.inner),
-                guard,
-                since: self.inner.clock.now(),
-                value: PhantomData,
-            }),
-        })
+        let policy = self.inner.policy(&options)?;
+        let mut counted = false;
+        loop {
+            let ask = Ask { known_miss, counted, ..Ask::new(&key, &policy) };
+            (known_miss, counted) = (false, true);
+            let mut lead = match Box::pin(self.inner.approach(ask)).await? {
+                Approach::Done(outcome) => return Ok(Seat::Ready(outcome)),
+                Approach::Alone => return Ok(Seat::Alone),
+                Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
+            };
+            // Nobody renews its lease: it has to last.
+            let start = Box::pin(self.inner.begin(&mut lead, &policy, policy.load_timeout)).await;
+            if let Some(start) = start {
+                return Ok(Seat::Leader(Leader {
+                    inner: Arc::clone(&self.inner),
+                    guard: lead.guard,
+                    start,
+                    policy,
+                    since: self.inner.clock.now(),
+                    value: PhantomData,
+                }));
+            }
+        }
     }
 
     /// A value that can be had at once, without I/O: a hit on an in-process store. `None` says nothing about other stores.
@@ -105,9 +133,16 @@ impl<T: Cacheable> Leader<T> {
     /// ```
     pub async fn commit(self, value: Arc<T>, options: impl Into<EntryOptions>) -> Kept {
         let took = self.took();
-        let (value, kept) =
-            self.inner.keep_to_the_end(&self.guard, Loaded::shared(value), &options.into(), took).await;
-        self.guard.land(Landing::Value(value, kept));
+        let Self { inner, guard, start, policy, .. } = self;
+        let loaded = Loaded::shared(value).with_options(options.into());
+        let depends = Depends { stamps: Vec::new(), until: Timestamp::MAX, spoilt: false };
+        let landing = inner.keep_to_the_end(&guard, start, loaded, &policy, took, depends).await;
+        let kept = match &landing {
+            Landing::Value(_, kept) => *kept,
+            Landing::Late(_, why) => Kept::No(*why),
+            _ => Kept::No(NotKept::StoreFailed),
+        };
+        inner.landed(guard, landing, took);
         kept
     }
 

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Cache, inner::Inner, ops::Operation, write::settle};
 use crate::{
-    Cacheable, Error, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Timeout, Value, Version, envelope,
+    Cacheable, Error, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Timeout, Value, Version,
     flight::Fence, value::Opened,
 };
 
 /// How often to begin anew where another writer came between. Each round one of the writers has won, so more than this
 /// means a key that is written without pause.
-const ROUNDS: usize = 32;
+pub(super) const ROUNDS: usize = 32;
 
 impl Cache {
     /// Removes the value under `key` and returns it. Of concurrent calls exactly one gets it. Needs a store with
@@ -75,7 +75,7 @@ impl Cache {
         let touch = async move {
             for _ in 0..ROUNDS {
                 let Some((opened, version)) = inner.read_versioned(&key).await? else { return Ok(false) };
-                let value = match opened {
+                let (value, expiry) = match opened {
                     Opened::Int(_) => {
                         inner.needs(Operations::TOUCH, "touch")?;
                         return inner
@@ -97,40 +97,25 @@ impl Cache {
 }
 
 impl Inner {
-    async fn read_versioned(self: &Arc<Self>, key: &Key) -> Result<Option<(Opened, Version)>> {
+    pub(super) async fn read_versioned(self: &Arc<Self>, key: &Key) -> Result<Option<(Opened, Version)>> {
         if !self.is_served(key).await {
             return Ok(None);
         }
         let call = self.handle.store.get_versioned(key);
         let found = self.point(Operation::idempotent("get_versioned"), call).await?;
-        let now = self.clock.now();
-        Ok(found.and_then(|(value, version)| Some((self.judge(key, now, value)?, version))))
+        let Some((value, version)) = found else { return Ok(None) };
+        Ok(self.validate(key, value).await?.map(|opened| (opened, version)))
     }
 
-    /// The same entry with another expiry.
-    fn with_expiry(&self, entry: Opened, expiry: Expiry) -> Result<Value> {
-        let ends = expiry.deadline(self.clock.now());
-        match entry {
-            Opened::Object(object) => {
-                let mut meta = object.meta().clone();
-                meta.expires_at = ends;
-                Ok(Value::Object(object.with_meta(meta)))
-            }
-            Opened::Envelope(mut entry) => {
-                entry.meta.expires_at = ends;
-                let mut out = Vec::new();
-                envelope::encode(entry.kind, entry.codec, &entry.meta, &mut out, |out| {
-                    out.extend_from_slice(&entry.payload);
-                    Ok(())
-                })?;
-                Ok(Value::Bytes(out.into()))
-            }
-            Opened::Int(int) => Ok(Value::Int(int)),
-        }
+    /// The same entry with another expiry, and what its store is told.
+    fn with_expiry(&self, entry: Opened, expiry: Expiry) -> Result<(Value, Expiry)> {
+        let Some(meta) = entry.meta() else { return Ok((entry.into_value()?, expiry)) };
+        let (meta, expiry) = meta.clone().with_lease(None).renewed(self.clock.now(), expiry);
+        Ok((entry.with_meta(meta).into_value()?, expiry))
     }
 }
 
-fn contended(operation: &str) -> Error {
+pub(super) fn contended(operation: &str) -> Error {
     Error::new(
         ErrorKind::Overloaded,
         format!("`{operation}` lost {ROUNDS} times to other writers of the key"),

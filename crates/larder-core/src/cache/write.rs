@@ -1,14 +1,16 @@
 //! Writing and invalidating: `set`, `add`, `delete`, `clear`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Cache,
     inner::Inner,
+    look::Fencing,
     ops::{Operation, may_have_run},
 };
 use crate::{
-    Cacheable, EntryOptions, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Value, flight::Fence,
+    Cacheable, EntryOptions, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Value, entry::Stamp,
+    flight::Fence, policy::Policy, value::Opened,
 };
 
 impl Cache {
@@ -43,7 +45,9 @@ impl Cache {
         options: impl Into<EntryOptions>,
     ) -> Result<()> {
         let key = key.into_key(&self.namespace)?;
-        let (value, expiry) = self.inner.entry(Arc::new(value), &options.into(), std::time::Duration::ZERO);
+        let policy = self.inner.policy(&options.into())?;
+        let stamps = self.inner.stamps_to_write(&key, &policy).await?;
+        let (value, expiry) = self.inner.entry(Arc::new(value), &policy, Duration::ZERO, stamps);
         let inner = Arc::clone(&self.inner);
         self.inner.to_the_end(async move { inner.store_value(&key, value, expiry).await }).await
     }
@@ -79,26 +83,17 @@ impl Cache {
     ) -> Result<bool> {
         let key = key.into_key(&self.namespace)?;
         self.inner.needs(Operations::VERSIONS, "add")?;
-        let (value, expiry) = self.inner.entry(Arc::new(value), &options.into(), std::time::Duration::ZERO);
+        let policy = self.inner.policy(&options.into())?;
+        let stamps = self.inner.stamps_to_write(&key, &policy).await?;
+        let (value, expiry) = self.inner.entry(Arc::new(value), &policy, Duration::ZERO, stamps);
         let inner = Arc::clone(&self.inner);
-        self.inner
-            .to_the_end(async move {
-                // What is in doubt would make `add` lose to an entry that nobody is served.
-                if !inner.is_served(&key).await {
-                    return Err(in_doubt());
-                }
-                let fence = Fence::around_key(&inner.handle.flights, &key).await;
-                let added =
-                    inner.point(Operation::once("add"), inner.handle.store.add(&key, value, expiry)).await;
-                settle(fence, &added, false);
-                Ok(added?.is_some())
-            })
-            .await
+        self.inner.to_the_end(async move { inner.add_value(&key, value, expiry).await }).await
     }
 
     /// Removes `key`; `true` if it was there. Once this returned `Ok`, no load that began before it can put the value back,
     /// and no later caller is given that load's result. On an error the entry may or may not be gone; this process does
-    /// not serve it until a delete of it succeeds.
+    /// not serve it until a delete of it succeeds, which it tries again in the background (every second or so, until
+    /// [`close`](Cache::close)).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
@@ -118,35 +113,6 @@ impl Cache {
             inner.to_the_end(async move { work.invalidate(&key).await }).await
         }
     }
-
-    /// Removes every entry of this namespace and its children, and nothing else, with the same promise as
-    /// [`delete`](Cache::delete). Needs a store with [`CLEAR`](Operations::CLEAR).
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-    /// # fn main() { example(|cache| async move {
-    /// cache.set("a", 1_u8).await?;
-    /// cache.clear().await?;
-    /// assert!(!cache.has("a").await?);
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use = "a failed invalidation leaves old data: handle its error"]
-    pub fn clear(&self) -> impl Future<Output = Result<()>> + Send {
-        let inner = Arc::clone(&self.inner);
-        let namespace = self.namespace.clone();
-        async move {
-            inner.needs(Operations::CLEAR, "clear")?;
-            let work = Arc::clone(&inner);
-            let clear = async move {
-                let fence = Fence::around_namespace(&work.handle.flights, &namespace).await;
-                let cleared =
-                    work.bulk(Operation::idempotent("clear"), work.handle.store.clear(&namespace)).await;
-                settle(fence, &cleared, true);
-                cleared
-            };
-            inner.to_the_end(clear).await
-        }
-    }
 }
 
 impl Inner {
@@ -159,12 +125,76 @@ impl Inner {
         stored
     }
 
-    /// `delete`, fenced from running loads.
-    pub(super) async fn invalidate(&self, key: &Key) -> Result<bool> {
+    /// `add`, fenced from running loads. What nobody is served does not stand in its way.
+    async fn add_value(self: &Arc<Self>, key: &Key, value: Value, expiry: Expiry) -> Result<bool> {
+        // What is in doubt would make `add` lose to an entry that nobody is served.
+        if !self.is_served(key).await {
+            return Err(in_doubt());
+        }
         let fence = Fence::around_key(&self.handle.flights, key).await;
-        let deleted = self.point(Operation::idempotent("delete"), self.handle.store.delete(key)).await;
+        let added = self.add_or_replace(key, value, expiry).await;
+        settle(fence, &added, false);
+        added
+    }
+
+    async fn add_or_replace(self: &Arc<Self>, key: &Key, value: Value, expiry: Expiry) -> Result<bool> {
+        for _ in 0..super::versioned::ROUNDS {
+            let call = self.handle.store.add(key, value.clone(), expiry);
+            if self.point(Operation::once("add"), call).await?.is_some() {
+                return Ok(true);
+            }
+            if !self.has_unserved() {
+                return Ok(false);
+            }
+            let call = self.handle.store.get_versioned(key);
+            let Some((found, version)) = self.point(Operation::idempotent("get_versioned"), call).await?
+            else {
+                continue;
+            };
+            // A lease alone, a stale entry, one that a stamp has invalidated: absent, as for every operation.
+            if self.validate(key, found).await?.is_some() {
+                return Ok(false);
+            }
+            let call = self.handle.store.replace(key, &version, value.clone(), expiry);
+            if self.point(Operation::once("replace"), call).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Err(super::versioned::contended("add"))
+    }
+
+    /// Whether the store may hold entries that no reader is served.
+    pub(super) fn has_unserved(&self) -> bool {
+        self.handle.capabilities.supports(Operations::VERSIONS)
+    }
+
+    /// The stamps of an entry that is written by hand.
+    pub(super) async fn stamps_to_write(self: &Arc<Self>, key: &Key, policy: &Policy) -> Result<Vec<Stamp>> {
+        let wanted = self.stamps_wanted(key, &policy.tags);
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.needs(Operations::VERSIONS, "tags")?;
+        let confirmed = self.confirm_stamps(key, wanted, policy.ends(self.clock.now())).await?;
+        Ok(confirmed.into_iter().map(|confirmed| confirmed.stamp).collect())
+    }
+
+    /// `delete`, fenced from running loads.
+    pub(super) async fn invalidate(self: &Arc<Self>, key: &Key) -> Result<bool> {
+        let fence = Fence::around_key(&self.handle.flights, key).await;
+        let call = self.point(Operation::idempotent("delete"), self.handle.store.delete(key));
+        let (was_absent, deleted) = if self.fencing == Fencing::Lease {
+            // At the same time, not before: an invalidation takes one round trip. What cannot be read counts as there.
+            let look = self.point(Operation::idempotent("get"), self.handle.store.get(key));
+            let (found, deleted) = futures_util::future::join(look, call).await;
+            let found = found.ok().flatten().map(Value::open);
+            let absent = matches!(found, Some(Ok(Opened::LeaseOnly(_))));
+            (absent, deleted)
+        } else {
+            (false, call.await)
+        };
         settle(fence, &deleted, true);
-        deleted
+        Ok(deleted? && !was_absent)
     }
 }
 

@@ -9,6 +9,7 @@ fn stamp() -> impl Strategy<Value = Stamp> {
     let of = prop_oneof![
         "\\PC{0,40}".prop_map(|name| StampOf::Tag(name.into())),
         any::<u8>().prop_map(StampOf::Namespace),
+        "1/~/:[ -~]{0,100}".prop_map(|key| StampOf::Elsewhere(key.into())),
     ];
     (of, any::<[u8; 16]>()).prop_map(|(of, mark)| Stamp { of, mark })
 }
@@ -18,15 +19,18 @@ prop_compose! {
         created: u64, stale: u64, expires: u64, cost: u32,
         stamps in proptest::collection::vec(stamp(), 0..5),
         lease in proptest::option::of((any::<[u8; 16]>(), any::<u64>())),
+        revalidate in proptest::option::of(any::<u64>()),
     ) -> EntryMeta {
         let lease = lease.map(|(nonce, deadline)| Lease { nonce, deadline: Timestamp::from_nanos(deadline) });
+        let revalidate_until = revalidate.map(Timestamp::from_nanos);
         EntryMeta {
             created: Timestamp::from_nanos(created),
             stale_at: Timestamp::from_nanos(stale),
             expires_at: Timestamp::from_nanos(expires),
             cost,
-            fencing: (!stamps.is_empty() || lease.is_some()).then(|| Fencing { stamps, lease }.into()),
+            extras: None,
         }
+        .with_extras(Extras { stamps, lease, revalidate_until })
     }
 }
 
@@ -79,19 +83,18 @@ proptest! {
 
 #[test]
 fn every_changed_byte_is_seen_or_harmless() {
-    let meta = full_meta();
-    let bytes = encoded(Kind::Value, Codec::MessagePack, &meta, b"payload");
-    for at in 0..bytes.len() {
-        for change in 1..=u8::MAX {
-            let mut other = bytes.clone();
-            other[at] ^= change;
-            match decoded(&other) {
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt),
-                Ok(envelope) => {
-                    assert_eq!(
-                        encoded(envelope.kind, envelope.codec, &envelope.meta, &envelope.payload),
-                        other
-                    );
+    for meta in [fenced_meta(), windowed_meta(), full_meta(), computed_meta()] {
+        let bytes = encoded(Kind::Value, Codec::MessagePack, &meta, b"payload");
+        for at in 0..bytes.len() {
+            for change in 1..=u8::MAX {
+                let mut other = bytes.clone();
+                other[at] ^= change;
+                match decoded(&other) {
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt),
+                    Ok(envelope) => {
+                        let again = encoded(envelope.kind, envelope.codec, &envelope.meta, &envelope.payload);
+                        assert_eq!(again, other);
+                    }
                 }
             }
         }
@@ -113,23 +116,20 @@ fn what_this_version_does_not_know_is_an_error() {
         (3, &[1, 2], "kind"),
         (4, &[1, 2], "codec"),
         (5, &[0], "compression"),
-        (HEADER, &[1, 2], "stamp"),
+        (HEADER, &[1, 2, 3], "stamp"),
     ] {
         for byte in (0..=u8::MAX).filter(|byte| !known.contains(byte)) {
             assert!(says(at, byte).contains(problem), "{at} {byte}: {}", says(at, byte));
         }
     }
-    for flags in 2..=u8::MAX {
+    for flags in 4..=u8::MAX {
         assert!(says(7, flags).contains("flags"));
     }
 }
 
 #[test]
 fn what_is_too_large_is_not_encoded() {
-    let with = |stamps: Vec<Stamp>| EntryMeta {
-        fencing: Some(Fencing { stamps, lease: None }.into()),
-        ..full_meta()
-    };
+    let with = |stamps: Vec<Stamp>| full_meta().with_stamps(stamps);
     let tag = |len: usize| Stamp { of: StampOf::Tag("t".repeat(len).into()), mark: [0; 16] };
     let kind = |meta: &EntryMeta| {
         encode(Kind::Value, Codec::Json, meta, &mut Vec::new(), |_| Ok(())).map_err(|e| e.kind())
@@ -140,26 +140,44 @@ fn what_is_too_large_is_not_encoded() {
     assert_eq!(kind(&with(vec![tag(MAX_TAG); MAX_STAMPS])), Ok(()));
 }
 
-fn full_meta() -> EntryMeta {
+fn fenced_meta() -> EntryMeta {
     EntryMeta {
         created: Timestamp::from_nanos(1_700_000_000_000_000_001),
         stale_at: Timestamp::from_nanos(1_700_000_060_000_000_002),
         expires_at: Timestamp::from_nanos(1_700_000_300_000_000_003),
         cost: 1_234_567,
-        fencing: Some(
-            Fencing {
-                stamps: vec![
-                    Stamp { of: StampOf::Tag("product:42".into()), mark: *b"0123456789abcdef" },
-                    Stamp { of: StampOf::Namespace(2), mark: [0xee; 16] },
-                ],
-                lease: Some(Lease {
-                    nonce: [0x5a; 16],
-                    deadline: Timestamp::from_nanos(1_700_000_001_000_000_004),
-                }),
-            }
-            .into(),
-        ),
+        extras: None,
     }
+    .with_stamps(vec![
+        Stamp { of: StampOf::Tag("product:42".into()), mark: *b"0123456789abcdef" },
+        Stamp { of: StampOf::Namespace(2), mark: [0xee; 16] },
+    ])
+    .with_lease(Some(Lease { nonce: [0x5a; 16], deadline: Timestamp::from_nanos(1_700_000_001_000_000_004) }))
+}
+
+fn windowed_meta() -> EntryMeta {
+    let at = |seconds: u64| Timestamp::from_nanos(seconds * 1_000_000_000);
+    EntryMeta::new(at(1_700_000_000), Expiry::Never).with_cost(Duration::from_millis(25)).with_windows(
+        at(1_700_000_060),
+        at(1_700_000_070),
+        at(1_700_000_300),
+    )
+}
+
+fn full_meta() -> EntryMeta {
+    let windows = windowed_meta();
+    fenced_meta().with_windows(windows.stale_at, windows.revalidate_until(), windows.expires_at)
+}
+
+/// Of an entry that was computed from others.
+fn computed_meta() -> EntryMeta {
+    let elsewhere = |kept: &str, mark| Stamp { of: StampOf::Elsewhere(kept.into()), mark: [mark; 16] };
+    EntryMeta::new(Timestamp::from_nanos(1_700_000_000_000_000_000), Expiry::After(Duration::from_secs(30)))
+        .with_stamps(vec![
+            Stamp { of: StampOf::Tag("page".into()), mark: [0x11; 16] },
+            elsewhere("1/~/:t1/shop/:product:42", 0x22),
+            elsewhere("1/~/:n1/shop/", 0x33),
+        ])
 }
 
 /// The entries of the golden files. What a release wrote, every later one reads.
@@ -181,8 +199,14 @@ fn golden() -> Vec<(&'static str, Envelope)> {
     vec![
         ("v1-messagepack.bin", entry(Kind::Value, Codec::MessagePack, &plain, pack.clone())),
         ("v1-json.bin", entry(Kind::Value, Codec::Json, &plain, json)),
-        ("v1-stamps-and-lease.bin", entry(Kind::Value, Codec::MessagePack, &full_meta(), pack)),
-        ("v1-lease-only.bin", entry(Kind::LeaseOnly, Codec::MessagePack, &full_meta(), Bytes::new())),
+        ("v1-stamps-and-lease.bin", entry(Kind::Value, Codec::MessagePack, &fenced_meta(), pack.clone())),
+        ("v1-lease-only.bin", entry(Kind::LeaseOnly, Codec::MessagePack, &fenced_meta(), Bytes::new())),
+        ("v1-stale-windows.bin", entry(Kind::Value, Codec::MessagePack, &windowed_meta(), pack.clone())),
+        (
+            "v1-computed-from-others.bin",
+            entry(Kind::Value, Codec::MessagePack, &computed_meta(), pack.clone()),
+        ),
+        ("v1-everything.bin", entry(Kind::Value, Codec::MessagePack, &full_meta(), pack)),
     ]
 }
 

@@ -19,8 +19,14 @@ impl Faults {
     pub const NO_FENCE: Self = Self(1);
     /// A detached flight can still be joined.
     pub const NAIVE_JOIN: Self = Self(2);
-    /// Results are written by a plain `set`, which an invalidation does not wait for.
+    /// Results are written by a plain `set`, which an invalidation does not wait for, and which no lease guards.
     pub const COMMIT_BY_SET: Self = Self(4);
+    /// Entries are served whatever has become of their stamps, and loads joined.
+    pub const STAMPS_UNCHECKED: Self = Self(8);
+    /// A tag that became known during a load is stamped as it is at its end, whatever the epoch says.
+    pub const NO_EPOCH: Self = Self(16);
+    /// Results of loads without a lease are kept.
+    pub const KEEP_UNLEASED: Self = Self(32);
 }
 
 #[cfg(feature = "faults")]

@@ -17,6 +17,7 @@ pub(crate) struct Fence {
 enum Of {
     Key(Key),
     Namespace(Namespace),
+    Stamps(Vec<Key>),
 }
 
 impl Fence {
@@ -43,11 +44,19 @@ impl Fence {
         fence
     }
 
+    /// The same for every load that began under one of these stamps.
+    pub(crate) fn around_stamps(table: &Arc<FlightTable>, stamps: &[Key]) -> Self {
+        table.detach_stamped(stamps);
+        let sent = table.quarantine.epoch();
+        Self { table: Arc::clone(table), of: Of::Stamps(stamps.to_vec()), sent }
+    }
+
     /// The operation's outcome is unknown: what it was to remove is not served until it is known to be gone.
     pub(crate) fn failed(self) {
         match &self.of {
             Of::Key(key) => self.table.quarantine.key(key),
             Of::Namespace(namespace) => self.table.quarantine.namespace(namespace.as_str()),
+            Of::Stamps(stamps) => stamps.iter().for_each(|stamp| self.table.quarantine.key(stamp)),
         }
     }
 
@@ -56,6 +65,11 @@ impl Fence {
         match &self.of {
             Of::Key(key) => self.table.quarantine.release_key(key, self.sent),
             Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace, self.sent),
+            Of::Stamps(stamps) => {
+                for stamp in stamps {
+                    self.table.quarantine.release_key(stamp, self.sent);
+                }
+            }
         }
     }
 }
@@ -69,6 +83,7 @@ impl Drop for Fence {
                 self.table.detach_all(namespace);
                 self.table.clears.end(namespace);
             }
+            Of::Stamps(stamps) => self.table.detach_stamped(stamps),
         }
     }
 }

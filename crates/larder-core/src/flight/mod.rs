@@ -9,29 +9,40 @@
 //!   that its own write comes second.
 //!
 //! So what a load began before an acknowledged invalidation read is neither kept nor given to a caller who came after it.
+//!
+//! Where other processes write to the store, this process does not see their invalidations: they void the lease that a load
+//! holds in the store. There a caller joins a load that has begun only if its own read, made after its call, saw that lease.
 
 mod clears;
+mod failures;
 mod faults;
 mod fence;
+mod follow;
+mod joining;
 mod leader;
 mod settling;
 mod table;
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use tokio::sync::Notify;
 
 #[cfg(feature = "faults")]
 pub use self::faults::Faults;
+#[cfg(not(feature = "faults"))]
+pub(crate) use self::faults::Faults;
 pub(crate) use self::{
+    failures::Failures,
     fence::Fence,
+    follow::Follow,
+    joining::{Caller, Place, Sight},
     leader::{CommitGuard, LeaderGuard},
     settling::Settling,
-    table::{FlightTable, Place},
+    table::FlightTable,
 };
 use crate::{
-    Error, Kept, Key, Timestamp, Value,
-    sync::{Arc, AtomicUsize, Mutex, MutexGuard, Ordering},
+    Error, Kept, Key, NotKept, Timestamp, Value,
+    sync::{AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
 /// How a flight ended, as its followers see it.
@@ -47,6 +58,20 @@ pub(crate) enum Landing {
     Abandoned,
     /// The loader of a batch had nothing under this key.
     Nothing,
+    /// A value for the one who led, and for nobody who joined: a tag that became known at the end was invalidated meanwhile,
+    /// or may have been.
+    Late(Value, NotKept),
+}
+
+/// The random mark of one lease.
+pub(crate) type Nonce = [u8; 16];
+
+/// That a load has begun, and under which lease.
+#[derive(Clone, Copy)]
+struct Begun {
+    /// When, by the table's count: a read that began later saw the lease, or the lease is void.
+    at: u64,
+    nonce: Option<Nonce>,
 }
 
 /// One load of one key, running or about to.
@@ -54,6 +79,8 @@ pub(crate) struct Flight {
     pub(crate) key: Key,
     /// When the key is freed, whatever the load does.
     pub(crate) deadline: Timestamp,
+    /// How long that is from its start.
+    pub(crate) limit: Duration,
     /// Written once.
     landing: Mutex<Option<Landing>>,
     landed: Notify,
@@ -64,19 +91,59 @@ pub(crate) struct Flight {
     detached: AtomicUsize,
     /// A load that has its turn waits for this one.
     hurry: Notify,
+    begun: Mutex<Option<Begun>>,
+    /// The stamps that the load began under.
+    stamps: Mutex<Vec<Key>>,
+    /// Nonzero once nobody may join any more, though the result may still be kept.
+    closed: AtomicUsize,
+    /// Nonzero where the load goes on though nobody waits.
+    behind: AtomicUsize,
 }
 
 impl Flight {
-    fn new(key: Key, deadline: Timestamp) -> Self {
+    fn new(key: Key, now: Timestamp, limit: Duration) -> Self {
         Self {
             key,
-            deadline,
+            deadline: now.saturating_add(limit),
+            limit,
             landing: Mutex::new(None),
             landed: Notify::new(),
             followers: AtomicUsize::new(0),
             left: Notify::new(),
             detached: AtomicUsize::new(0),
             hurry: Notify::new(),
+            begun: Mutex::new(None),
+            stamps: Mutex::new(Vec::new()),
+            closed: AtomicUsize::new(0),
+            behind: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether an invalidation in this process has overtaken the load.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether the load began under one of these stamps.
+    fn is_under(&self, stamps: &[Key]) -> bool {
+        let under = self.stamps.lock().expect("no code panics while it holds these");
+        under.iter().any(|stamp| stamps.contains(stamp))
+    }
+
+    /// From now on the load goes on though nobody waits for it.
+    pub(crate) fn stay(&self) {
+        self.behind.store(1, Ordering::SeqCst);
+    }
+
+    /// Resolves when the flight has landed, without being one of those it flies for.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let mut landed = pin!(self.landed.notified());
+            landed.as_mut().enable();
+            if self.landing().is_some() {
+                return;
+            }
+            landed.await;
         }
     }
 
@@ -107,7 +174,7 @@ impl Flight {
     }
 
     fn is_unwatched(&self) -> bool {
-        self.followers.load(Ordering::SeqCst) == 0
+        self.followers.load(Ordering::SeqCst) == 0 && self.behind.load(Ordering::SeqCst) == 0
     }
 
     /// Resolves when nobody waits for the landing (any more).
@@ -120,45 +187,6 @@ impl Flight {
                 return;
             }
             left.await;
-        }
-    }
-}
-
-/// A caller's hold on a flight; dropping it is leaving.
-pub(crate) struct Follow {
-    pub(crate) flight: Arc<Flight>,
-}
-
-impl Follow {
-    /// Taken under the lock of the key's shard, where a leader that finds itself unwatched decides.
-    fn new(flight: &Arc<Flight>) -> Self {
-        flight.followers.fetch_add(1, Ordering::SeqCst);
-        Self { flight: Arc::clone(flight) }
-    }
-
-    /// How the flight landed, if it has.
-    pub(crate) fn landed(&self) -> Option<Landing> {
-        self.flight.landing().clone()
-    }
-
-    /// Waits for the flight to land.
-    pub(crate) async fn landing(&mut self) -> Landing {
-        loop {
-            let mut landed = pin!(self.flight.landed.notified());
-            // Registered before looking: a landing in between is not missed.
-            landed.as_mut().enable();
-            if let Some(landing) = self.landed() {
-                return landing;
-            }
-            landed.await;
-        }
-    }
-}
-
-impl Drop for Follow {
-    fn drop(&mut self) {
-        if self.flight.followers.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.flight.left.notify_waiters();
         }
     }
 }

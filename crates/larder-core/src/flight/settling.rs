@@ -30,6 +30,18 @@ impl Settling {
         }
     }
 
+    /// `None` where someone else writes the key, or where it is not in doubt (any more).
+    pub(crate) fn at_once(table: &Arc<FlightTable>, key: &Key) -> Option<Self> {
+        let writing = table.begin_settling(key).ok()?;
+        let sent = table.quarantine.epoch();
+        let settling = Self { table: Arc::clone(table), key: key.clone(), writing: Some(writing), sent };
+        table.quarantine.holds(key).then_some(settling)
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// Whether there is still something to settle.
     pub(crate) fn is_needed(&self) -> bool {
         self.table.quarantine.of(&self.key) == Doubt::Key

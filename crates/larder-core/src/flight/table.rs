@@ -1,44 +1,57 @@
 //! The flight table: which keys are being loaded, written or invalidated in this process.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    hash::BuildHasher,
-};
+use std::{collections::HashMap, hash::BuildHasher};
 
 use tokio::sync::oneshot;
 
-use super::{Flight, Follow, Landing, LeaderGuard, clears::Clears, faults::Faults};
+use super::{Failures, Flight, Follow, Landing, clears::Clears, faults::Faults};
 use crate::{
-    Error, Key, Namespace, Timestamp,
+    Error, Key, Namespace,
     quarantine::Quarantine,
-    sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
+    sync::{Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
 /// Enough that two busy keys seldom share a lock; the locks are held for a few instructions.
 const SHARDS: usize = 64;
 
+/// Other keys share a lock in each process, so that nobody outside can choose which.
+#[cfg(not(feature = "faults"))]
+type Hasher = foldhash::fast::RandomState;
+/// Exams that repeat a run by its seed need the same ones to share it.
+#[cfg(feature = "faults")]
+type Hasher = foldhash::fast::FixedState;
+
 /// The state of every key that has a flight, or an invalidation under way. Belongs to the store handle, so that every
 /// cache over it sees the same.
 pub(crate) struct FlightTable {
     shards: Box<[Shard]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: Hasher,
     pub(super) clears: Clears,
-    pub(crate) quarantine: Quarantine,
+    pub(crate) failures: Failures,
+    /// Counts the loads that ever began.
+    pub(super) begun: AtomicU64,
+    /// Loads whose loaders run now, so that a hit outside of any need not ask whose part it is.
+    pub(crate) loading: AtomicUsize,
+    /// Nonzero once a loader named a tag that was not known before.
+    pub(crate) late_tags: AtomicUsize,
+    pub(crate) quarantine: Arc<Quarantine>,
     #[cfg(feature = "faults")]
-    faults: crate::sync::AtomicUsize,
+    faults: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Shard {
-    slots: Mutex<HashMap<Key, Slot, foldhash::fast::RandomState>>,
+pub(super) struct Shard {
+    pub(super) slots: Mutex<Slots>,
     /// Counts what changed the store: a caller who read a miss before a change reads again before it loads.
-    changes: AtomicU64,
+    pub(super) changes: AtomicU64,
 }
 
 #[derive(Default)]
 pub(super) struct Slot {
     /// The flight that callers may join.
-    current: Option<Arc<Flight>>,
+    pub(super) current: Option<Arc<Flight>>,
+    /// The one before it, whose result may still be kept.
+    pub(super) former: Option<Arc<Flight>>,
     /// A result is being written, or a doubt settled.
     writing: bool,
     /// Dropped, and so woken, when that is over.
@@ -48,8 +61,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    fn flights(&self) -> impl Iterator<Item = &Arc<Flight>> {
+        self.current.iter().chain(&self.former)
+    }
+
     fn is_idle(&self) -> bool {
-        self.current.is_none() && !self.writing && self.invalidations == 0
+        self.current.is_none() && self.former.is_none() && !self.writing && self.invalidations == 0
     }
 
     /// Resolves when the write under way is over.
@@ -69,27 +86,23 @@ pub(super) struct Writing {
     is_fenced: bool,
 }
 
-/// Where a caller who missed finds itself.
-pub(crate) enum Place {
-    /// It leads: it must load, or drop the guard. The store may have changed since it read its miss where `recheck` says so.
-    Leader { guard: LeaderGuard, recheck: bool },
-    /// Someone loads already.
-    Follower(Follow),
-}
-
 impl FlightTable {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: Hasher::default(),
             clears: Clears::default(),
-            quarantine: Quarantine::default(),
+            failures: Failures::default(),
+            begun: AtomicU64::new(0),
+            loading: AtomicUsize::new(0),
+            late_tags: AtomicUsize::new(0),
+            quarantine: Arc::new(Quarantine::default()),
             #[cfg(feature = "faults")]
-            faults: crate::sync::AtomicUsize::new(0),
+            faults: AtomicUsize::new(0),
         }
     }
 
-    fn shard(&self, key: &Key) -> &Shard {
+    pub(super) fn shard(&self, key: &Key) -> &Shard {
         let hash = self.hasher.hash_one(key.as_str());
         &self.shards[usize::try_from(hash % SHARDS as u64).expect("less than the number of shards")]
     }
@@ -100,21 +113,19 @@ impl FlightTable {
         self.shard(key).changes.load(Ordering::Acquire)
     }
 
-    /// Joins the current flight of `key`, or starts one.
-    pub(crate) fn join(self: &Arc<Self>, key: &Key, seen: u64, deadline: Timestamp) -> Place {
-        let shard = self.shard(key);
-        let mut slots = lock(&shard.slots);
-        let slot = match slots.entry(key.clone()) {
-            Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(slot) => slot.insert(Slot::default()),
-        };
-        if let Some(flight) = &slot.current {
-            return Place::Follower(Follow::new(flight));
+    /// Detaches every flight that began under one of these stamps.
+    pub(super) fn detach_stamped(&self, stamps: &[Key]) {
+        for shard in &self.shards {
+            let mut slots = lock(&shard.slots);
+            for slot in slots.values_mut() {
+                let under = slot.flights().any(|flight| flight.is_under(stamps));
+                if under {
+                    self.detach(slot);
+                }
+            }
+            slots.retain(|_, slot| !slot.is_idle());
+            shard.changes.fetch_add(1, Ordering::Release);
         }
-        let flight = Arc::new(Flight::new(key.clone(), deadline));
-        slot.current = Some(Arc::clone(&flight));
-        let recheck = shard.changes.load(Ordering::Acquire) != seen;
-        Place::Leader { guard: LeaderGuard::new(Arc::clone(self), flight), recheck }
     }
 
     /// A hold on a flight for its own leader.
@@ -159,8 +170,7 @@ impl FlightTable {
             return Some(Writing { is_fenced: false });
         }
         let slot = slots.get_mut(&flight.key)?;
-        let current = slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight));
-        if !current
+        if !slot.flights().any(|known| Arc::ptr_eq(known, flight))
             || is_detached(flight)
             || slot.invalidations > 0
             || slot.writing
@@ -210,7 +220,10 @@ impl FlightTable {
         let slot = slots.entry(key.clone()).or_default();
         slot.invalidations += 1;
         self.detach(slot);
-        slot.write_to_wait_for()
+        let writing = slot.write_to_wait_for();
+        drop(slots);
+        self.failures.forget(key);
+        writing
     }
 
     /// It is over: detaches what began meanwhile.
@@ -237,30 +250,32 @@ impl FlightTable {
             slots.retain(|_, slot| !slot.is_idle());
             shard.changes.fetch_add(1, Ordering::Release);
         }
+        self.failures.forget_namespace(namespace);
         writes
     }
 
-    fn detach(&self, slot: &mut Slot) {
+    pub(super) fn detach(&self, slot: &mut Slot) {
         if self.has(Faults::NO_FENCE) {
             return;
         }
-        if let Some(flight) = &slot.current {
+        for flight in slot.flights() {
             flight.detached.store(1, Ordering::SeqCst);
         }
+        slot.former = None;
         if !self.has(Faults::NAIVE_JOIN) {
             slot.current = None;
         }
     }
 
     #[cfg(feature = "faults")]
-    fn has(&self, fault: Faults) -> bool {
+    pub(crate) fn has(&self, fault: Faults) -> bool {
         Faults::from_bits(self.faults.load(Ordering::Relaxed)).contains(fault)
     }
 
     /// Outside of exams every rule is in force, and this is nothing.
     #[cfg(not(feature = "faults"))]
     #[expect(clippy::unused_self, reason = "the same call as with the feature")]
-    const fn has(&self, _fault: Faults) -> bool {
+    pub(crate) const fn has(&self, _fault: Faults) -> bool {
         false
     }
 
@@ -275,21 +290,20 @@ impl FlightTable {
     }
 }
 
-type Slots = HashMap<Key, Slot, foldhash::fast::RandomState>;
+pub(super) type Slots = HashMap<Key, Slot, Hasher>;
 
-fn lock(slots: &Mutex<Slots>) -> MutexGuard<'_, Slots> {
+pub(super) fn lock(slots: &Mutex<Slots>) -> MutexGuard<'_, Slots> {
     slots.lock().expect("no code panics while it holds a shard")
 }
 
 fn is_detached(flight: &Flight) -> bool {
-    flight.detached.load(Ordering::SeqCst) != 0
+    flight.is_detached()
 }
 
 fn forget(slots: &mut Slots, flight: &Arc<Flight>) {
-    if let Some(slot) = slots.get_mut(&flight.key)
-        && slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight))
-    {
-        slot.current = None;
+    if let Some(slot) = slots.get_mut(&flight.key) {
+        slot.current.take_if(|current| Arc::ptr_eq(current, flight));
+        slot.former.take_if(|former| Arc::ptr_eq(former, flight));
     }
     remove_if_idle(slots, &flight.key);
 }

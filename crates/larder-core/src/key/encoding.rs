@@ -116,6 +116,20 @@ pub(super) fn split(key: &str) -> Option<Parts<'_>> {
     }
 }
 
+/// How many components a path has.
+pub(crate) fn depth(path: &str) -> usize {
+    path[VERSION.len()..].matches('/').count()
+}
+
+/// The first components of a path, as many as `depth` or all of them.
+pub(crate) fn first(path: &str, depth: usize) -> &str {
+    let ends = path[VERSION.len()..].match_indices('/').map(|(at, _)| VERSION.len() + at + 1);
+    match depth {
+        0 => VERSION,
+        _ => ends.take(depth).last().map_or(VERSION, |end| &path[..end]),
+    }
+}
+
 /// The text behind an encoded one; `None` if it is not UTF-8.
 pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
@@ -125,10 +139,11 @@ pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
 pub(super) fn is_canonical(key: &str) -> bool {
     let Some(parts) = split(key) else { return false };
     let path_len = parts.path.len() - VERSION.len();
-    let path_ok = path_len <= crate::Namespace::MAX_LEN
-        && parts.path[VERSION.len()..]
-            .split_terminator('/')
-            .all(|name| decode(name).is_some_and(|plain| same(component(&plain), name)));
+    let path_ok = parts.path == RESERVED
+        || path_len <= crate::Namespace::MAX_LEN
+            && parts.path[VERSION.len()..]
+                .split_terminator('/')
+                .all(|name| decode(name).is_some_and(|plain| same(component(&plain), name)));
     let text_ok = if let Some(text) = parts.text {
         decode(text).is_some_and(|plain| same(utf8_percent_encode(&plain, TEXT), text))
     } else {

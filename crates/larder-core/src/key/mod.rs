@@ -99,6 +99,15 @@ impl Key {
         Self::from_canonical(&encoding::encode(encoding::RESERVED, name))
     }
 
+    /// Takes one of Larder's own keys back from its encoded form.
+    pub(crate) fn parse_reserved(encoded: &str) -> Option<Self> {
+        let rest = encoded.strip_prefix(encoding::RESERVED)?;
+        let is_one = encoded.len() <= encoding::MAX_LEN
+            && rest.starts_with([':', '/'])
+            && encoding::is_canonical(&format!("{}{rest}", encoding::VERSION));
+        is_one.then(|| Self::from_canonical(encoded))
+    }
+
     /// Whether it is one of Larder's own.
     pub(crate) fn is_reserved(&self) -> bool {
         self.as_str().starts_with(encoding::RESERVED)
@@ -136,6 +145,16 @@ impl Key {
     /// ```
     pub fn namespace(&self) -> &str {
         self.parts().path
+    }
+
+    /// How many components its path has.
+    pub(crate) fn depth(&self) -> usize {
+        encoding::depth(self.namespace())
+    }
+
+    /// The first components of its path, as many as `depth` or all of them.
+    pub(crate) fn ancestor(&self, depth: usize) -> &str {
+        encoding::first(self.namespace(), depth)
     }
 
     /// The text it was made from; `None` where only its hash was kept.

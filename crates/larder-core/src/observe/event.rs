@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Error, EvictionCause, Kept, Key};
+use crate::{CircuitState, Error, EvictionCause, Kept, Key, Namespace, StaleWhy};
 
 /// Something a cache did. Keys are given to observers, who must not put them into metrics; what they write to logs is
 /// theirs to redact.
@@ -73,11 +73,46 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// A stale value was served.
+    #[non_exhaustive]
+    Stale {
+        /// Its key.
+        key: &'a Key,
+        /// For how long it had been stale.
+        since: Duration,
+        /// Why it was served all the same.
+        why: StaleWhy,
+    },
+    /// A write or an invalidation of a key failed: this process does not serve it from the store until a delete of it
+    /// succeeds, which is tried again in the background.
+    #[non_exhaustive]
+    KeyInDoubt {
+        /// The key.
+        key: &'a Key,
+    },
+    /// A `clear` failed, or more keys of a namespace are in doubt than can be told apart: this process serves nothing in it
+    /// from the store until it has been cleared.
+    #[non_exhaustive]
+    NamespaceInDoubt {
+        /// The namespace.
+        namespace: &'a Namespace,
+    },
+    /// Nothing is in doubt any more: everything is served from the store again.
+    #[non_exhaustive]
+    DoubtsSettled {},
     /// The store let an entry go by itself.
     #[non_exhaustive]
     Evicted {
         /// Why.
         cause: EvictionCause,
+    },
+    /// The circuit to a server of the store opened, half opened or closed.
+    #[non_exhaustive]
+    CircuitChanged {
+        /// The server, as the store names it.
+        server: &'a str,
+        /// What it is from now on.
+        state: CircuitState,
     },
 }
 

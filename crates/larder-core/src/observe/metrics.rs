@@ -1,16 +1,23 @@
 //! Events as `metrics`.
 
-use metrics::{Counter, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
 
 use super::{Event, Observer};
-use crate::EvictionCause;
+use crate::{CircuitState, EvictionCause};
 
 /// Counts through the `metrics` facade, labelled with a cache name of your choice; keys never appear.
 ///
 /// Counters: `larder_hits_total`, `larder_misses_total`, `larder_joined_total`, `larder_loads_total`,
-/// `larder_load_errors_total`, `larder_store_errors_total`, `larder_undecodable_total`, `larder_evictions_total`,
-/// `larder_expirations_total`. Histogram: `larder_load_seconds`. They are registered with the recorder that is installed
-/// when the observer is made, so that counting costs no look-up.
+/// `larder_load_errors_total`, `larder_store_errors_total`, `larder_undecodable_total`, `larder_stale_total`,
+/// `larder_evictions_total`, `larder_expirations_total`, `larder_doubts_total` (keys and namespaces that were not served from
+/// the store for a while), `larder_circuit_changes_total` (labelled with the state that began: `closed`, `open`,
+/// `half_open`). Gauge: `larder_open_circuits`, the servers whose circuit is not closed. Histogram: `larder_load_seconds`.
+/// They are registered with the recorder that is installed when the observer is made, so that counting costs no look-up.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -26,8 +33,14 @@ pub struct MetricsObserver {
     load_errors: Counter,
     store_errors: Counter,
     undecodable: Counter,
+    stale: Counter,
     evictions: Counter,
     expirations: Counter,
+    doubts: Counter,
+    circuit_changes: [Counter; 3],
+    open_circuits: Gauge,
+    /// The servers whose circuit is not closed.
+    open: Mutex<HashSet<String>>,
     load_seconds: Histogram,
 }
 
@@ -55,14 +68,38 @@ impl MetricsObserver {
                 load_errors: counter("larder_load_errors_total"),
                 store_errors: counter("larder_store_errors_total"),
                 undecodable: counter("larder_undecodable_total"),
+                stale: counter("larder_stale_total"),
                 evictions: counter("larder_evictions_total"),
                 expirations: counter("larder_expirations_total"),
+                doubts: counter("larder_doubts_total"),
+                circuit_changes: STATES.map(|state| {
+                    let labelled = key("larder_circuit_changes_total", &name)
+                        .with_extra_labels(vec![Label::new("state", state.as_str())]);
+                    recorder.register_counter(&labelled, &METADATA)
+                }),
+                open_circuits: recorder.register_gauge(&key("larder_open_circuits", &name), &METADATA),
+                open: Mutex::default(),
                 load_seconds: recorder.register_histogram(&key("larder_load_seconds", &name), &METADATA),
                 name: name.clone(),
             }
         })
     }
+
+    fn circuit_changed(&self, server: &str, state: CircuitState) {
+        for (counter, _) in self.circuit_changes.iter().zip(STATES).filter(|(_, of)| *of == state) {
+            counter.increment(1);
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if state == CircuitState::Closed {
+            open.remove(server);
+        } else {
+            open.insert(server.to_owned());
+        }
+        self.open_circuits.set(u32::try_from(open.len()).unwrap_or(u32::MAX));
+    }
 }
+
+const STATES: [CircuitState; 3] = [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
 
 static METADATA: Metadata<'static> = Metadata::new("larder", Level::INFO, Some("larder"));
 
@@ -86,7 +123,11 @@ impl Observer for MetricsObserver {
             }
             Event::LoadFailed { .. } => self.load_errors.increment(1),
             Event::StoreError { .. } => self.store_errors.increment(1),
+            Event::Stale { .. } => self.stale.increment(1),
             Event::Undecodable { .. } => self.undecodable.increment(1),
+            Event::KeyInDoubt { .. } | Event::NamespaceInDoubt { .. } => self.doubts.increment(1),
+            Event::DoubtsSettled {} => {}
+            Event::CircuitChanged { server, state } => self.circuit_changed(server, *state),
             Event::Evicted { cause: EvictionCause::Capacity } => self.evictions.increment(1),
             Event::Evicted { cause: EvictionCause::Expired } => self.expirations.increment(1),
         }

@@ -39,6 +39,16 @@ pub struct Stats {
     pub undecodable: u64,
     /// Entries the store let go because it was full.
     pub evictions: u64,
+    /// Stale values served, because a load ran, failed or was slow.
+    pub stale: u64,
+    /// Entries that were not served because a tag or namespace of theirs had no stamp any more: it was invalidated, or the
+    /// store let it go.
+    pub stamps_missing: u64,
+    /// Keys and namespaces that this process does not serve from the store now, because a write or an invalidation of theirs
+    /// failed; they are replayed in the background. Not a count of what happened: it falls back to 0.
+    pub in_doubt: u64,
+    /// [Blocking loaders](crate::Cache::get_or_load_blocking) that run now, those included that nobody waits for any more.
+    pub detached: u64,
     /// What the hits would have cost to load.
     pub time_saved: Duration,
 }
@@ -67,6 +77,8 @@ pub(crate) enum Counter {
     NotKept,
     StoreErrors,
     Undecodable,
+    Stale,
+    StampsMissing,
     SavedNanos,
 }
 

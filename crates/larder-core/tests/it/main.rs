@@ -4,22 +4,39 @@
 
 mod batch_loads;
 mod batches;
+mod bubbling;
 mod clock;
+mod coalesce;
 mod codec;
+mod deadlines;
 mod doubt;
 mod failure;
 mod fencing;
+mod guarded;
+mod joining;
 mod keys;
+mod late_tags;
+mod lease_only;
+mod leases;
 mod lifetime;
 mod load_limits;
 mod loads;
+mod lost_answers;
+mod namespaces;
 mod observers;
 mod operations;
+mod options;
+mod refreshing;
+mod replay;
 mod runtime;
 mod seats;
+mod staleness;
+mod stampede;
 mod support;
+mod tags;
 mod timeout;
 mod undecodable;
+mod unreadable_stamps;
 mod unsupported;
 
 #[cfg(feature = "faults")]

@@ -6,11 +6,15 @@ use std::{
 };
 
 use ::metrics::{
-    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
-use larder_core::{ErrorKind, EvictionCause, MetricsObserver};
+use larder_core::{Cache, ErrorKind, EvictionCause, MetricsObserver, Observer};
 
-use crate::support::{Act, Rig, Scripted, fine};
+use crate::{
+    guarded,
+    support::{Act, Rig, Scripted, fine},
+};
 
 #[derive(Clone, Debug, Default)]
 struct Kept(Arc<Mutex<BTreeMap<String, f64>>>);
@@ -40,6 +44,18 @@ impl HistogramFn for One {
     }
 }
 
+impl GaugeFn for One {
+    fn increment(&self, _: f64) {
+        panic!("gauges are only ever set");
+    }
+    fn decrement(&self, _: f64) {
+        panic!("gauges are only ever set");
+    }
+    fn set(&self, value: f64) {
+        self.0.0.lock().unwrap().insert(self.1.clone(), value);
+    }
+}
+
 impl Recorder for Kept {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -47,8 +63,8 @@ impl Recorder for Kept {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         Counter::from_arc(Arc::new(One(self.clone(), key.to_string())))
     }
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::new(One(self.clone(), key.to_string())))
     }
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         Histogram::from_arc(Arc::new(One(self.clone(), key.to_string())))
@@ -67,6 +83,8 @@ async fn everything_is_counted_under_the_caches_name_and_no_key_appears() {
     assert!(cache.get_or_load("secret2", || async { Err::<u8, _>("no") }).await.is_err());
     rig.store.once("get", Act::Fail(ErrorKind::Unavailable));
     assert!(cache.get::<u8>("secret").await.is_err());
+    rig.store.once("set", Act::Fail(ErrorKind::Timeout));
+    assert!(cache.set("secret", 1_u8).await.is_err());
     let store = rig.store.events.lock().unwrap().clone().unwrap();
     store.evicted(EvictionCause::Capacity);
     store.evicted(EvictionCause::Expired);
@@ -83,7 +101,8 @@ async fn everything_is_counted_under_the_caches_name_and_no_key_appears() {
         ("larder_misses_total", 3.0),
         ("larder_loads_total", 1.0),
         ("larder_load_errors_total", 1.0),
-        ("larder_store_errors_total", 1.0),
+        ("larder_store_errors_total", 2.0),
+        ("larder_doubts_total", 1.0),
         ("larder_undecodable_total", 1.0),
         ("larder_evictions_total", 1.0),
         ("larder_expirations_total", 1.0),
@@ -96,4 +115,26 @@ async fn everything_is_counted_under_the_caches_name_and_no_key_appears() {
         counted.keys().all(|key| key.contains("cache = pages") && !key.contains("secret")),
         "{counted:?}"
     );
+}
+
+#[tokio::test]
+async fn changes_of_circuits_are_counted_and_those_not_closed_are_shown() {
+    let kept = Kept::default();
+    let observer: Arc<dyn Observer> =
+        ::metrics::with_local_recorder(&kept, || Arc::new(MetricsObserver::new("pages")));
+    let rig = guarded::Rig::new(2);
+    let watching = Cache::builder(rig.handle.clone()).observer(Arc::clone(&observer)).build().unwrap();
+    let seen = |name: &str| {
+        let kept = kept.0.lock().unwrap();
+        let found: Vec<_> = kept.iter().filter(|(key, _)| key.contains(name)).collect();
+        assert!(found.iter().all(|(key, _)| key.contains("cache = pages")), "{found:?}");
+        found.iter().map(|(_, value)| **value).collect::<Vec<_>>()
+    };
+    rig.open(0).await;
+    rig.open(1).await;
+    assert_eq!((seen("larder_open_circuits"), seen("state = open")), (vec![2.0], vec![2.0]));
+    rig.recover(0).await;
+    assert_eq!((seen("larder_open_circuits"), seen("state = closed")), (vec![1.0], vec![1.0]));
+    assert_eq!(seen("state = half_open"), [1.0]);
+    drop(watching);
 }

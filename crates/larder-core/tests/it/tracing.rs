@@ -15,10 +15,13 @@ use ::tracing::{
     span::{Attributes, Record},
     subscriber::with_default,
 };
-use larder_core::{ErrorKind, TracingObserver};
+use larder_core::{Cache, ErrorKind, TracingObserver};
 use tracing_core::span::Current;
 
-use crate::support::{Act, Rig, Scripted, fine};
+use crate::{
+    guarded,
+    support::{Act, Rig, Scripted, fine},
+};
 
 /// Remembers events as text, and knows which span is entered.
 #[derive(Clone, Default)]
@@ -93,8 +96,9 @@ fn trouble_is_written_and_keys_are_not() {
     let levels: Vec<_> = lines.iter().map(|(level, _)| *level).collect();
     assert_eq!(levels[0], Level::TRACE, "{lines:?}");
     assert!(
-        levels.contains(&Level::DEBUG) && levels.iter().filter(|level| **level == Level::WARN).count() == 2
+        levels.contains(&Level::DEBUG) && levels.iter().filter(|level| **level == Level::WARN).count() == 3
     );
+    assert!(lines.iter().any(|(_, line)| line.contains("not served from the store")), "{lines:?}");
     assert!(
         lines.iter().any(|(_, line)| line.contains("load failed") && line.contains("no rows")),
         "{lines:?}"
@@ -128,4 +132,37 @@ fn a_load_runs_in_the_span_of_its_caller() {
             assert_eq!(outside.await.unwrap().as_str(), "none");
         });
     });
+}
+
+#[test]
+fn circuits_are_written_and_what_an_open_one_refuses_is_not_a_warning_each_time() {
+    let lines = Lines::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    with_default(lines.clone(), || {
+        runtime.block_on(async {
+            let rig = guarded::Rig::new(1);
+            let observer = Arc::new(TracingObserver::new());
+            let cache = Cache::builder(rig.handle.clone()).observer(observer).build().unwrap();
+            rig.open(0).await;
+            for _ in 0..50 {
+                cache.get::<u8>("a0").await.unwrap_err();
+            }
+            rig.recover(0).await;
+        });
+    });
+    let written = lines.written.lock().unwrap();
+    let above_trace: Vec<_> = written
+        .iter()
+        .filter(|(level, line)| *level != Level::TRACE && line.starts_with("larder "))
+        .map(|(level, line)| (*level, line.contains("server=\"server0:1\""), line.split("state=").nth(1)))
+        .collect();
+    assert_eq!(
+        above_trace,
+        [
+            (Level::WARN, true, Some("\"open\" ")),
+            (Level::INFO, true, Some("\"half_open\" ")),
+            (Level::INFO, true, Some("\"closed\" ")),
+        ]
+    );
+    assert_eq!(written.iter().filter(|(_, line)| line.contains("not asked")).count(), 50);
 }

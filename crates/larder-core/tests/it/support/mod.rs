@@ -1,5 +1,6 @@
 //! What the tests share: a scripted store, gates, and a cache over both.
 
+mod cluster;
 mod gate;
 mod scripted;
 
@@ -14,6 +15,7 @@ use larder_core::{
 };
 
 pub(crate) use self::{
+    cluster::{Cluster, load, load_with},
     gate::Gate,
     scripted::{Act, Scripted},
 };

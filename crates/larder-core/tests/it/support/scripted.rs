@@ -34,8 +34,9 @@ pub(crate) enum Act {
 /// The store of the examples, doing as told.
 #[derive(Debug)]
 pub(crate) struct Scripted {
-    pub(crate) inner: MapStore,
+    pub(crate) inner: Arc<MapStore>,
     operations: Operations,
+    shared: bool,
     peeks: bool,
     as_bytes: bool,
     acts: Mutex<Vec<(&'static str, Option<usize>, Act)>>,
@@ -46,8 +47,9 @@ pub(crate) struct Scripted {
 impl Default for Scripted {
     fn default() -> Self {
         Self {
-            inner: MapStore::default(),
+            inner: Arc::default(),
             operations: Operations::ALL,
+            shared: false,
             peeks: false,
             as_bytes: false,
             acts: Mutex::default(),
@@ -60,6 +62,16 @@ impl Default for Scripted {
 impl Scripted {
     pub(crate) fn keeping_bytes() -> Self {
         Self { as_bytes: true, ..Self::default() }
+    }
+
+    /// One process's way to a server.
+    pub(crate) fn shared(server: &Arc<MapStore>) -> Self {
+        Self { inner: Arc::clone(server), shared: true, as_bytes: true, ..Self::default() }
+    }
+
+    /// The same where the server cannot do this.
+    pub(crate) fn lacking(self, operations: Operations) -> Self {
+        Self { operations: self.operations.without(operations), ..self }
     }
 
     pub(crate) fn peeking() -> Self {
@@ -83,6 +95,13 @@ impl Scripted {
     /// Forgets the whole script.
     pub(crate) fn calm(&self) {
         self.acts.lock().unwrap().clear();
+    }
+
+    /// How often each operation was called since the last time.
+    pub(crate) fn take_calls(&self) -> Vec<(&'static str, usize)> {
+        let mut calls: Vec<_> = self.calls.lock().unwrap().drain().collect();
+        calls.sort_unstable();
+        calls
     }
 
     pub(crate) fn calls(&self, operation: &str) -> usize {
@@ -143,7 +162,7 @@ impl Scripted {
 #[async_trait]
 impl CacheStore for Scripted {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().with_operations(self.operations)
+        Capabilities::new().with_operations(self.operations).with_shared(self.shared)
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {

@@ -1,0 +1,69 @@
+//! A call that was let through.
+
+use super::{Shared, circuit::Phase, verdict::Verdict};
+use crate::{Error, Timestamp, sync::Arc};
+
+/// A call to one server, which is judged by how it ends. One that is dropped before it ended was given up: a timeout if its
+/// time was over, else a caller who went away, which says nothing.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    shared: &'a Arc<Shared>,
+    server: usize,
+    phase: Phase,
+    began: Timestamp,
+    /// Whether it has the time of a point operation.
+    timed: bool,
+    judged: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(shared: &'a Arc<Shared>, server: usize, phase: Phase) -> Self {
+        Self { shared, server, phase, began: shared.clock.now(), timed: true, judged: false }
+    }
+
+    /// The same, for operations that may take longer than a point operation.
+    pub(super) fn untimed(mut self) -> Self {
+        self.timed = false;
+        self
+    }
+
+    pub(super) fn server(&self) -> usize {
+        self.server
+    }
+
+    /// The call ended with `result`, which it returns.
+    pub(super) fn ended<T>(self, result: Result<T, Error>) -> Result<T, Error> {
+        let verdict = Verdict::of(&result, || self.is_late());
+        self.conclude(verdict);
+        result
+    }
+
+    /// The call ended.
+    pub(super) fn conclude(mut self, verdict: Verdict) {
+        self.judge(verdict);
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.timed && self.shared.clock.now().saturating_since(self.began) >= self.shared.limits.late()
+    }
+
+    fn judge(&mut self, verdict: Verdict) {
+        if std::mem::replace(&mut self.judged, true) {
+            return;
+        }
+        let circuit = &self.shared.circuits[self.server];
+        if circuit.ended(self.phase, self.began, verdict, || self.shared.clock.now()) {
+            // Where no task can be started, the next call looks again.
+            self.shared.probe(self.server, circuit.phase());
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.judged {
+            let verdict = if self.is_late() { Verdict::TimedOut } else { Verdict::Nothing };
+            self.judge(verdict);
+        }
+    }
+}

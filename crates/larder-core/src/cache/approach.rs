@@ -1,0 +1,374 @@
+//! Finding out what to do with a key: serve it, wait for its load, or load it.
+
+use std::sync::Arc;
+
+use super::{
+    Cache,
+    chain::Chain,
+    inner::Inner,
+    lease::Over,
+    look::{Candidate, Look},
+};
+use crate::{
+    Cacheable, Coalesce, Error, ErrorKind, Kept, Key, NotKept, Outcome, Result, Source, StaleWhy,
+    decide::Decision,
+    flight::{Flight, Follow, Landing, LeaderGuard, Place, Sight},
+    policy::Policy,
+};
+
+/// What a caller wants of a key.
+pub(super) struct Ask<'a, T> {
+    pub(super) key: &'a Key,
+    pub(super) policy: &'a Policy,
+    /// The store was asked just now, and has nothing.
+    pub(super) known_miss: bool,
+    /// Load whatever is there.
+    pub(super) force: bool,
+    /// Load in spite of a fresh value of which this is true.
+    pub(super) is_stale: Option<&'a (dyn Fn(&T) -> bool + Send + Sync)>,
+    /// The caller has been counted, as one that missed.
+    pub(super) counted: bool,
+}
+
+impl<'a, T> Ask<'a, T> {
+    /// For what is fresh.
+    pub(super) fn new(key: &'a Key, policy: &'a Policy) -> Self {
+        Self { key, policy, known_miss: false, force: false, is_stale: None, counted: false }
+    }
+}
+
+/// What a caller is to do.
+pub(super) enum Approach<T> {
+    /// Nothing: here is the value.
+    Done(Outcome<T>),
+    /// Nothing, and have it loaded behind: nobody does.
+    Behind(Outcome<T>, Lead<T>),
+    /// Load, for everyone.
+    Lead(Lead<T>),
+    /// Load, for itself: who led gave up on this key.
+    Alone,
+}
+
+/// The lead of a flight that has not begun.
+pub(super) struct Lead<T> {
+    pub(super) guard: LeaderGuard,
+    /// What may be served if the load fails or is slow, and what the loader may renew.
+    pub(super) stale: Option<Candidate<T>>,
+    /// A load to wait for first.
+    pub(super) after: Option<Arc<Flight>>,
+    /// Whether to look once more before it begins.
+    pub(super) recheck: bool,
+    pub(super) absent: bool,
+    /// What is there may be replaced so far.
+    pub(super) over: Over,
+}
+
+/// How waiting for a flight ended.
+pub(super) enum Landed<T> {
+    Value(Arc<T>, Kept),
+    /// A value for the one who led only.
+    Late(Arc<T>, Kept),
+    /// The leader's result was for itself.
+    Alone,
+    /// The leader went away, or loaded another type.
+    Again,
+    /// The leader's batch had nothing under this key.
+    Nothing,
+}
+
+impl Inner {
+    /// Reads the store, then serves what is there, joins the running load of the key, or becomes the one to load it.
+    pub(super) async fn approach<T: Cacheable>(self: &Arc<Self>, ask: Ask<'_, T>) -> Result<Approach<T>> {
+        let (key, policy) = (ask.key, ask.policy);
+        let flights = &self.handle.flights;
+        let mut known_miss = ask.known_miss;
+        let mut counted = ask.counted;
+        loop {
+            let mut look = self.look::<T>(key, policy.early, known_miss).await?;
+            let was_known = std::mem::take(&mut known_miss);
+            let over = over(&ask, &look);
+            if over < Over::Judged
+                && let Some(found) = &look.found
+            {
+                match self.serve(key, found, counted) {
+                    Some(outcome) if found.decision == Decision::Fresh || self.tasks.is_closed() => {
+                        return Ok(Approach::Done(outcome));
+                    }
+                    Some(outcome) => return Ok(self.lead_behind(key, outcome, look, policy)),
+                    None => {}
+                }
+            }
+            if over < Over::Judged
+                && let Some(error) = flights.failures.told(key, self.clock.now())
+            {
+                return Err(error);
+            }
+            if self.tasks.is_closed() {
+                return Err(Error::new(ErrorKind::Unavailable, "the cache is closed").with_retryable(false));
+            }
+            if ask.force {
+                // A load that has begun may have read what this caller knows to be old.
+                look.caller.sight = Sight::Later;
+            }
+            let place = flights.join(key, look.caller, self.clock.now(), policy.load_timeout);
+            if let Some(found) = &mut look.found {
+                found.is_doubtful = flights.changes(key) != look.caller.changes;
+            }
+            let mut follow = match place {
+                Place::Leader { guard, recheck, after } => {
+                    if self.coalesce == Coalesce::Off && after.is_some() {
+                        return Ok(Approach::Alone);
+                    }
+                    // A value found now was stored since the first look; dropping the guard sends followers to it.
+                    if recheck
+                        && !ask.force
+                        && after.is_none()
+                        && (was_known || look.caller.sight == Sight::Local)
+                    {
+                        let again = self.look::<T>(key, policy.early, false).await?;
+                        if again
+                            .found
+                            .as_ref()
+                            .is_some_and(|found| found.decision == Decision::Fresh && !is_stale(&ask, found))
+                        {
+                            drop(guard);
+                            continue;
+                        }
+                    }
+                    if !counted {
+                        self.miss(key);
+                    }
+                    let (stale, absent) = (look.found, look.absent);
+                    return Ok(Approach::Lead(Lead { guard, stale, after, recheck: false, absent, over }));
+                }
+                Place::Follower(_) if self.coalesce == Coalesce::Off => return Ok(Approach::Alone),
+                Place::Follower(follow) => follow,
+                Place::ReadAgain => continue,
+            };
+            if Chain::current().is_loading(flights, key) {
+                return Err(Error::new(ErrorKind::Load, "a loader asked for the key that it is loading"));
+            }
+            if Chain::current().is_nested() {
+                follow.flight.hurry();
+            }
+            if !counted {
+                self.miss(key);
+                self.joined(key);
+                counted = true;
+            }
+            match self.land_or_fall_back(&mut follow, look.found.as_ref(), policy).await? {
+                Waited::Outcome(outcome) => return Ok(Approach::Done(outcome)),
+                Waited::Landed(Landed::Value(value, kept)) => {
+                    return Ok(Approach::Done(Outcome::new(value, Source::Joined(kept))));
+                }
+                Waited::Landed(Landed::Alone) => return Ok(Approach::Alone),
+                Waited::Landed(Landed::Late(..) | Landed::Again | Landed::Nothing) => {}
+            }
+        }
+    }
+
+    /// The outcome with which an entry is served at once; `None` where it has to be loaded first. A caller who was `counted` as
+    /// one that missed is no hit: it waited.
+    pub(super) fn serve<T: Cacheable>(
+        &self,
+        key: &Key,
+        found: &Candidate<T>,
+        counted: bool,
+    ) -> Option<Outcome<T>> {
+        let now = self.clock.now();
+        let resting = || self.handle.flights.failures.is_resting(key, now);
+        let why = match found.decision {
+            Decision::Fresh | Decision::FreshRefresh => {
+                if !counted {
+                    self.hit(key, found.cost());
+                }
+                self.note(key, found.meta.as_ref());
+                return Some(Outcome::new(Arc::clone(&found.value), Source::Hit));
+            }
+            Decision::Revalidate | Decision::StaleOnError if resting() => StaleWhy::LoadFailed,
+            Decision::Revalidate => StaleWhy::Refreshing,
+            Decision::StaleOnError | Decision::Expired => return None,
+        };
+        let outcome = found.stale(now, why);
+        self.served_stale(key, &outcome, found);
+        Some(outcome)
+    }
+
+    /// The lead of a refresh behind, unless there is one, here or in another process, or one failed just now.
+    fn lead_behind<T: Cacheable>(
+        self: &Arc<Self>,
+        key: &Key,
+        outcome: Outcome<T>,
+        look: Look<T>,
+        policy: &Policy,
+    ) -> Approach<T> {
+        let now = self.clock.now();
+        if look.is_leased() || self.handle.flights.failures.is_resting(key, now) {
+            return Approach::Done(outcome);
+        }
+        match self.handle.flights.join(key, look.caller, now, policy.load_timeout) {
+            Place::Leader { guard, after: None, .. } => {
+                let early = look.found.as_ref().is_some_and(|found| found.decision == Decision::FreshRefresh);
+                let over = if early { Over::Early } else { Over::Stale };
+                let stale = look.found;
+                let lead = Lead { guard, stale, after: None, recheck: false, absent: false, over };
+                Approach::Behind(outcome, lead)
+            }
+            _ => Approach::Done(outcome),
+        }
+    }
+
+    /// Waits for a flight; where a stale entry may be served, for no longer than the soft timeout, and through its failure.
+    pub(super) async fn land_or_fall_back<T: Cacheable>(
+        self: &Arc<Self>,
+        follow: &mut Follow,
+        stale: Option<&Candidate<T>>,
+        policy: &Policy,
+    ) -> Result<Waited<T>> {
+        let flight = Arc::clone(&follow.flight);
+        let key = &flight.key;
+        let Some(stale) = stale.filter(|stale| stale.decision != Decision::Fresh) else {
+            return self.land(follow).await.map(Waited::Landed);
+        };
+        let landed = match policy.soft_timeout {
+            None => self.land(follow).await,
+            Some(soft) => match self.within(soft, self.land(follow)).await? {
+                Some(landed) => landed,
+                None => {
+                    return match self.fall_back(&flight, stale, StaleWhy::SlowLoad).await {
+                        Some(outcome) => {
+                            // Finished behind.
+                            follow.flight.stay();
+                            self.served_stale(key, &outcome, stale);
+                            Ok(Waited::Outcome(outcome))
+                        }
+                        None => self.land(follow).await.map(Waited::Landed),
+                    };
+                }
+            },
+        };
+        match landed {
+            Err(error) => match self.fall_back(&flight, stale, StaleWhy::LoadFailed).await {
+                Some(outcome) => {
+                    self.served_stale(key, &outcome, stale);
+                    Ok(Waited::Outcome(outcome))
+                }
+                None => Err(error),
+            },
+            landed => landed.map(Waited::Landed),
+        }
+    }
+
+    /// Waits for a flight, for as long as it may take. Past its deadline the key is freed for the next caller.
+    pub(super) async fn land<T: Cacheable>(&self, follow: &mut Follow) -> Result<Landed<T>> {
+        let flight = Arc::clone(&follow.flight);
+        let landing = if let Some(landing) = follow.landed() {
+            landing
+        } else {
+            let left = flight.deadline.saturating_since(self.clock.now());
+            match self.within(left, follow.landing()).await? {
+                Some(landing) => landing,
+                None => return Err(self.expire_flight(&flight)),
+            }
+        };
+        let (value, kept, late) = match landing {
+            Landing::Value(value, kept) => (value, kept, false),
+            Landing::Late(value, why) => (value, Kept::No(why), true),
+            Landing::Failed(error) => return Err(error),
+            Landing::GaveUp => return Ok(Landed::Alone),
+            Landing::Abandoned => return Ok(Landed::Again),
+            Landing::Nothing => return Ok(Landed::Nothing),
+        };
+        let typed = value.open().and_then(|opened| {
+            self.note_loaded(&flight.key, opened.meta(), kept);
+            opened.into_typed::<T>()
+        });
+        match typed {
+            Ok(value) if late => Ok(Landed::Late(value, kept)),
+            Ok(value) => Ok(Landed::Value(value, kept)),
+            // Loaded as another type, which this one does not decode from: a miss, as it would be from the store.
+            Err(error) => {
+                self.undecodable(&flight.key, &error);
+                Ok(Landed::Again)
+            }
+        }
+    }
+
+    /// Ends a flight whose time is over; of everyone who finds so, one counts it.
+    pub(super) fn expire_flight(&self, flight: &Arc<Flight>) -> Error {
+        let error = load_timed_out(flight.limit);
+        if self.handle.flights.expire(flight, &error) {
+            self.load_failed(&flight.key, flight.limit, &error);
+        }
+        error
+    }
+
+    /// Makes what is being loaded around this read depend on what was read.
+    pub(super) fn note(&self, key: &Key, meta: Option<&crate::EntryMeta>) {
+        if self.handle.flights.loading.load(crate::sync::Ordering::Relaxed) > 0
+            && let Some(meta) = meta
+        {
+            Chain::current().note(self, key, meta);
+        }
+    }
+
+    /// The same for what a load gave. Without its stamps the load around it cannot be kept.
+    pub(super) fn note_loaded(&self, key: &Key, meta: Option<&crate::EntryMeta>, kept: Kept) {
+        self.note(key, meta);
+        if matches!(kept, Kept::No(NotKept::StampsUnreadable | NotKept::LateTags)) {
+            Chain::current().spoil(&self.handle.flights);
+        }
+    }
+}
+
+/// How waiting with a stale entry in hand ended.
+pub(super) enum Waited<T> {
+    Landed(Landed<T>),
+    Outcome(Outcome<T>),
+}
+
+/// What the caller's load may replace of what it saw.
+fn over<T>(ask: &Ask<'_, T>, look: &Look<T>) -> Over {
+    if ask.force {
+        Over::Anything
+    } else if look.is_foreign || look.found.as_ref().is_some_and(|found| is_stale(ask, found)) {
+        Over::Judged
+    } else {
+        Over::Stale
+    }
+}
+
+fn is_stale<T>(ask: &Ask<'_, T>, found: &Candidate<T>) -> bool {
+    ask.is_stale.is_some_and(|is_stale| is_stale(&found.value))
+}
+
+/// The error of a load that ran out of time.
+pub(super) fn load_timed_out(limit: std::time::Duration) -> Error {
+    Error::new(
+        ErrorKind::Load,
+        format!("the load did not end within {limit:?} (`load_timeout`); the key is free for another"),
+    )
+}
+
+/// The error of a load whose task is gone.
+pub(super) fn dropped() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the load's task ended without a result: its runtime is shutting down, or a weigher, encoder or observer panicked",
+    )
+}
+
+impl Cache {
+    /// What holds for this cache, on its store as configured, in words: what callers may count on, what weakens it, and which
+    /// setting refuses that.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// println!("{}", cache.guarantees());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn guarantees(&self) -> crate::Guarantees {
+        self.inner.guarantees()
+    }
+}

@@ -1,0 +1,237 @@
+//! What comes before a loader runs: the stamps it loads under, and the lease that fences it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    approach::Lead,
+    held::Held,
+    inner::Inner,
+    lease::{Over, Taken},
+    look::Fencing,
+    stamps::Confirmed,
+};
+use crate::{
+    Cacheable, Coalesce, EarlyRefresh, Key, NotKept, decide::Decision, flight::LeaderGuard, policy::Policy,
+    quarantine::Doubt, sync::Ordering,
+};
+
+/// How long the first wait for another process's load is, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(4);
+const LONGEST_WAIT: Duration = Duration::from_millis(128);
+
+/// A load that may begin.
+pub(super) struct Start {
+    pub(super) lease: Option<Box<Held>>,
+    /// Why its result cannot be kept, if that is known already.
+    pub(super) refused: Option<NotKept>,
+    pub(super) stamps: Vec<Confirmed>,
+    /// Where its stamps are kept, also where they could not be read.
+    under: Vec<Key>,
+    /// The tag epoch, where tags may become known during the load.
+    pub(super) epoch: Option<[u8; 16]>,
+}
+
+impl Start {
+    /// Gives the lease back, where there is one.
+    pub(super) async fn give_up(self) {
+        if let Some(lease) = self.lease {
+            lease.give_back().await;
+        }
+    }
+}
+
+/// How far a load came that was to begin without waiting.
+pub(super) enum Begin {
+    Go(Start),
+    /// There is a value by now.
+    There,
+    /// Another load comes first.
+    Busy,
+}
+
+/// Whether to go on, without a lease for this reason; or what else there is to do.
+enum Next {
+    Alone(NotKept),
+    There,
+    /// Nobody is in the way any more.
+    Again,
+    Wait,
+}
+
+impl Inner {
+    /// Makes a load begin, as its leader; `None` if there is a value by now. `lasts` is how long its lease holds unless it is
+    /// renewed.
+    pub(super) async fn begin<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: &mut Lead<T>,
+        policy: &Policy,
+        lasts: Duration,
+    ) -> Option<Start> {
+        if self.is_there(lead).await {
+            return None;
+        }
+        let flight = Arc::clone(lead.guard.flight());
+        // The rest of its time is for the load itself.
+        let until = flight.deadline.saturating_sub(flight.limit / 2);
+        let mut wait = FIRST_WAIT;
+        loop {
+            let (start, mut next) = match self.attempt(lead, policy, lasts).await {
+                Ok(start) => return Some(start),
+                Err(without) => without,
+            };
+            // What is there when the wait is over may be another value: it is looked at before anything takes its place.
+            let mut has_waited = false;
+            loop {
+                match next {
+                    Next::There => return None,
+                    Next::Alone(why) => return Some(self.alone(lead, start, why)),
+                    Next::Again | Next::Wait if self.clock.now() >= until => {
+                        return Some(self.alone(lead, start, NotKept::LoadedElsewhere));
+                    }
+                    Next::Again if has_waited || wait == FIRST_WAIT => break,
+                    Next::Again | Next::Wait => {
+                        if self.within(wait, std::future::pending::<()>()).await.is_err() {
+                            return Some(self.alone(lead, start, NotKept::LoadedElsewhere));
+                        }
+                        has_waited = true;
+                        next = self.next(lead).await;
+                    }
+                }
+                // Not all at the same times.
+                wait = wait.mul_f64(1.0 + self.random.unit()).min(LONGEST_WAIT);
+            }
+            wait = wait.mul_f64(1.0 + self.random.unit()).min(LONGEST_WAIT);
+        }
+    }
+
+    /// As [`begin`](Self::begin), without waiting for another load.
+    pub(super) async fn begin_at_once<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: &mut Lead<T>,
+        policy: &Policy,
+        lasts: Duration,
+    ) -> Begin {
+        if lead.after.is_some() {
+            return Begin::Busy;
+        }
+        if self.is_there(lead).await {
+            return Begin::There;
+        }
+        match self.attempt(lead, policy, lasts).await {
+            Ok(start) => Begin::Go(start),
+            Err((_, Next::There)) => Begin::There,
+            Err((_, Next::Again | Next::Wait)) => Begin::Busy,
+            Err((start, Next::Alone(why))) => Begin::Go(self.alone(lead, start, why)),
+        }
+    }
+
+    /// Waits for the load that comes first, if there is one, and says whether there is a value that its caller did not see.
+    async fn is_there<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>) -> bool {
+        let mut look = std::mem::take(&mut lead.recheck);
+        if let Some(after) = lead.after.take() {
+            // Its deadline ends it, whatever its load does.
+            let left = after.deadline.saturating_since(self.clock.now());
+            if let Ok(None) = self.within(left, after.ended()).await {
+                self.expire_flight(&after);
+            }
+            lead.absent = false;
+            look = true;
+        }
+        look && lead.over < Over::Anything && self.has_fresh::<T>(lead.guard.key()).await
+    }
+
+    /// Takes the lease, where loads need one. Without it, what else the load knows and what there is to do.
+    async fn attempt<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: &mut Lead<T>,
+        policy: &Policy,
+        lasts: Duration,
+    ) -> Result<Start, (Start, Next)> {
+        let key = lead.guard.key().clone();
+        let (stamps, refused) = self.stamps_for(&key, policy).await;
+        let epoch = if policy.late_tags || self.handle.flights.late_tags.load(Ordering::Relaxed) > 0 {
+            self.read_epoch().await.ok()
+        } else {
+            None
+        };
+        let held = stamps.iter().map(|confirmed| confirmed.stamp.clone()).collect();
+        let under = self.stamps_wanted(&key, &policy.tags);
+        let under = under.iter().map(|of| self.stamp_key(&key, of)).collect();
+        let start = Start { lease: None, refused, stamps, under, epoch };
+        if self.fencing == Fencing::Process {
+            return Ok(self.go(&lead.guard, start));
+        }
+        if let Some(why) = refused {
+            // Nobody could tell from a lease without its stamps whether to join.
+            return Err((start, Next::Alone(why)));
+        }
+        let (inner, taken) = (Arc::clone(self), key.clone());
+        let (over, absent) = (lead.over, std::mem::take(&mut lead.absent));
+        // To its end, even if the caller goes away: else a lease could be left behind, for others to wait for.
+        let take = async move { Ok(inner.take_lease(&taken, held, lasts, over, absent).await) };
+        match self.to_the_end(take).await {
+            Ok(Taken::Held(lease)) => Ok(self.go(&lead.guard, Start { lease: Some(lease), ..start })),
+            Ok(Taken::Busy) => {
+                let next = self.next(lead).await;
+                Err((start, next))
+            }
+            Ok(Taken::Failed) | Err(_) => {
+                let doubt = self.handle.flights.quarantine.of(&key) != Doubt::None;
+                Err((start, Next::Alone(if doubt { NotKept::InDoubt } else { NotKept::StoreFailed })))
+            }
+        }
+    }
+
+    /// What to do where the lease could not be had.
+    async fn next<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>) -> Next {
+        let Ok(look) = self.look::<T>(lead.guard.key(), EarlyRefresh::Never, false).await else {
+            return Next::Alone(NotKept::StoreFailed);
+        };
+        if look.is_blind {
+            return Next::Alone(NotKept::StoreFailed);
+        }
+        if look.is_foreign {
+            lead.over = lead.over.max(Over::Judged);
+        }
+        let is_fresh = look.found.as_ref().is_some_and(|found| found.decision == Decision::Fresh);
+        match lead.over {
+            Over::Stale | Over::Early if is_fresh => Next::There,
+            // To be judged as it is now.
+            Over::Judged if is_fresh && !look.is_leased() => Next::There,
+            Over::Anything => Next::Again,
+            _ if !look.is_leased() => {
+                lead.absent = look.absent;
+                Next::Again
+            }
+            _ if self.coalesce != Coalesce::Cluster => Next::Alone(NotKept::LoadedElsewhere),
+            _ => Next::Wait,
+        }
+    }
+
+    /// The flight begins, though its result will not be kept.
+    fn alone<T>(&self, lead: &Lead<T>, start: Start, why: NotKept) -> Start {
+        self.go(&lead.guard, Start { refused: start.refused.or(Some(why)), ..start })
+    }
+
+    /// The flight begins: who joins it from now on must have seen its lease.
+    fn go(&self, guard: &LeaderGuard, mut start: Start) -> Start {
+        let stamps = std::mem::take(&mut start.under);
+        let nonce = start.lease.as_ref().and_then(|lease| lease.nonce());
+        self.handle.flights.begin(guard.flight(), nonce, stamps);
+        start
+    }
+
+    async fn has_fresh<T: Cacheable>(self: &Arc<Self>, key: &Key) -> bool {
+        let look = self.look::<T>(key, EarlyRefresh::Never, false).await;
+        look.is_ok_and(|look| look.found.is_some_and(|found| found.decision == Decision::Fresh))
+    }
+
+    /// The stamps to load under. Where they cannot be read, the load goes on, and keeps nothing.
+    async fn stamps_for(self: &Arc<Self>, key: &Key, policy: &Policy) -> (Vec<Confirmed>, Option<NotKept>) {
+        let wanted = self.stamps_wanted(key, &policy.tags);
+        match self.confirm_stamps(key, wanted, policy.ends(self.clock.now())).await {
+            Ok(stamps) => (stamps, None),
+            Err(_) => (Vec::new(), Some(NotKept::StampsUnreadable)),
+        }
+    }
+}

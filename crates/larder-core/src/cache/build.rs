@@ -1,0 +1,121 @@
+//! From settings to a cache.
+
+use std::sync::Arc;
+
+use super::{Cache, CacheBuilder, inner::Inner, look::Fencing, marks::Remembered, stamps::ClearBy};
+use crate::{Error, ErrorKind, Expiry, Namespace, Operations, Result, SystemClock, Timeout};
+
+impl CacheBuilder {
+    /// The cache. A setting out of range is an error of kind [`Config`](ErrorKind::Config) that names it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() {
+    /// # use std::time::Duration;
+    /// # use larder_core::Cache;
+    /// let refused = Cache::builder(MapStore::default()).operation_timeout(Duration::ZERO).build();
+    /// assert!(refused.unwrap_err().to_string().contains("operation_timeout"));
+    /// # }
+    /// ```
+    pub fn build(self) -> Result<Cache> {
+        for (name, timeout) in [
+            ("operation_timeout", self.operation_timeout),
+            ("bulk_timeout", self.bulk_timeout),
+            ("load_timeout", self.load_timeout),
+            ("lease_timeout", self.lease_timeout),
+        ] {
+            if timeout.is_zero() {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("`{name}` is zero: it must be a positive duration"),
+                ));
+            }
+        }
+        if self.max_concurrent_loads == 0 || self.max_concurrent_loads > tokio::sync::Semaphore::MAX_PERMITS {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "`max_concurrent_loads` is {}: it must be from 1 to {}",
+                    self.max_concurrent_loads,
+                    tokio::sync::Semaphore::MAX_PERMITS
+                ),
+            ));
+        }
+        if self.max_value_bytes == 0 {
+            return Err(Error::new(ErrorKind::Config, "`max_value_bytes` is 0: it must be at least 1"));
+        }
+        self.default_options.check()?;
+        if self.clear_by == ClearBy::Stamps && !self.handle.capabilities.supports(Operations::VERSIONS) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "`clear_by` is `stamps`: it needs a store with versions, which this one has not",
+            ));
+        }
+        if self.max_detached == 0 || self.max_detached > tokio::sync::Semaphore::MAX_PERMITS {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "`max_detached` is {}: it must be from 1 to {}",
+                    self.max_detached,
+                    tokio::sync::Semaphore::MAX_PERMITS
+                ),
+            ));
+        }
+        let default_expiry = match self.default_timeout {
+            Timeout::Never => Expiry::Never,
+            Timeout::After(duration) => Expiry::After(duration),
+            Timeout::Default => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "`default_timeout` is `default`: it must be a duration or `never`",
+                ));
+            }
+        };
+        let namespace = self.namespace.iter().try_fold(Namespace::root(), |path, name| path.child(name))?;
+        let clock =
+            self.clock.or_else(|| self.handle.store.clock()).unwrap_or_else(|| Arc::new(SystemClock::new()));
+        for observer in &self.observers {
+            self.handle.observers.watch(observer);
+        }
+        self.handle.limits.add(self.operation_timeout);
+        let shares =
+            self.handle.capabilities.shared() && self.handle.capabilities.supports(Operations::VERSIONS);
+        let inner = Inner {
+            fencing: if shares { Fencing::Lease } else { Fencing::Process },
+            coalesce: self.coalesce,
+            clear_by: self.clear_by,
+            stamp_staleness: self.stamp_staleness,
+            remembered: Remembered::default(),
+            lease_timeout: self.lease_timeout,
+            clock_skew: self.clock_skew,
+            root: namespace.clone(),
+            refreshes_early: self.default_options.refreshes_early(),
+            detached: Arc::new(tokio::sync::Semaphore::new(self.max_detached)),
+            max_detached: self.max_detached,
+            weighs: self.handle.capabilities.weighs(),
+            handle: self.handle,
+            default_expiry,
+            default_options: self.default_options.without_timeouts(),
+            codec: self.codec,
+            operation_timeout: self.operation_timeout,
+            bulk_timeout: self.bulk_timeout,
+            load_timeout: self.load_timeout,
+            max_value_bytes: self.max_value_bytes,
+            loads: Arc::new(tokio::sync::Semaphore::new(self.max_concurrent_loads)),
+            explicit_errors: self.explicit_errors,
+            load_errors: self.load_errors,
+            clock,
+            random: self.random,
+            spawn: self.spawn,
+            observers: self.observers.into(),
+            weighers: self.weighers,
+            counters: crate::observe::Counters::default(),
+            tasks: tokio_util::task::TaskTracker::new(),
+            stop: tokio_util::sync::CancellationToken::new(),
+        };
+        let inner = Arc::new(inner);
+        let watcher = Arc::downgrade(&inner);
+        inner.handle.flights.quarantine.watch(watcher);
+        Ok(Cache { inner, namespace })
+    }
+}

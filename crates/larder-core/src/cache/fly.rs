@@ -1,0 +1,266 @@
+//! Loads under way: in a task of their own, in the caller, or for one caller alone.
+
+use std::sync::Arc;
+
+use super::{
+    approach::{Approach, Ask, Landed, Lead, Waited, dropped, load_timed_out},
+    begin::Start,
+    chain::Chain,
+    commit::{Loader, Ran},
+    inner::Inner,
+    look::Candidate,
+    watch::while_watched,
+};
+use crate::{
+    Cacheable, Error, Kept, Key, Loaded, NotKept, Outcome, Result, Source, StaleWhy,
+    flight::{Flight, FlightTable, Landing, LeaderGuard},
+    policy::Policy,
+};
+
+/// A loader, which is given the value that it is to renew, where there is one.
+pub(super) type Renewer<'a, T> =
+    Box<dyn FnOnce(Option<Arc<T>>) -> crate::BoxFuture<'a, Result<Loaded<T>>> + Send + 'a>;
+
+impl Inner {
+    /// `get_or_load` and its kin: the load runs in its own task.
+    pub(super) async fn load_shared<T: Cacheable>(
+        self: &Arc<Self>,
+        mut ask: Ask<'_, T>,
+        loader: Renewer<'static, T>,
+    ) -> Result<Outcome<T>> {
+        let (key, policy) = (ask.key, ask.policy);
+        loop {
+            let again = Ask { is_stale: ask.is_stale, ..ask };
+            (ask.known_miss, ask.counted) = (false, true);
+            let mut lead = match self.approach(again).await? {
+                Approach::Done(outcome) => return Ok(outcome),
+                Approach::Alone => return self.load_alone(key, policy, bound(loader, None)).await,
+                Approach::Behind(outcome, lead) => {
+                    lead.guard.flight().stay();
+                    let task = Arc::clone(self).refresh(lead, policy.clone(), Chain::outside(), loader);
+                    // A failure to start it drops the lead: the next caller refreshes.
+                    let _ = self.start(task);
+                    return Ok(outcome);
+                }
+                Approach::Lead(lead) => lead,
+            };
+            let Some(start) = self.begin(&mut lead, policy, self.lease_timeout).await else { continue };
+            let mut follow = FlightTable::follow(lead.guard.flight());
+            let stale = lead.stale;
+            let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
+            let loader = bound(loader, prior);
+            let task = Arc::clone(self).fly(lead.guard, start, policy.clone(), Chain::current(), loader);
+            self.start(task)?;
+            // A load that waits for nothing has landed once its task had its turn, and needs no timer.
+            tokio::task::yield_now().await;
+            return match self.land_or_fall_back(&mut follow, stale.as_ref(), policy).await? {
+                Waited::Outcome(outcome) => Ok(outcome),
+                Waited::Landed(Landed::Value(value, kept) | Landed::Late(value, kept)) => {
+                    Ok(Outcome::new(value, Source::Loaded(kept)))
+                }
+                Waited::Landed(Landed::Alone | Landed::Again | Landed::Nothing) => Err(dropped()),
+            };
+        }
+    }
+
+    /// Starts a task in the caller's span that `close` waits for.
+    pub(super) fn start(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let task = self.tasks.track_future(task);
+        #[cfg(feature = "tracing")]
+        let task = tracing::Instrument::in_current_span(task);
+        self.spawn.spawn(Box::pin(task))
+    }
+
+    /// A load behind: nobody waits for it.
+    async fn refresh<T: Cacheable>(
+        self: Arc<Self>,
+        mut lead: Lead<T>,
+        policy: Policy,
+        chain: Chain,
+        loader: Renewer<'static, T>,
+    ) {
+        let Some(start) = self.begin(&mut lead, &policy, self.lease_timeout).await else { return };
+        // A refresh that would keep nothing is for nobody.
+        if start.refused.is_some() {
+            return start.give_up().await;
+        }
+        let prior = lead.stale.as_ref().map(|stale| Arc::clone(&stale.value));
+        self.fly(lead.guard, start, policy, chain, bound(loader, prior)).await;
+    }
+
+    /// A load in its own task. It ends early when nobody waits for it any more, and where its time is over.
+    async fn fly<T: Cacheable>(
+        self: Arc<Self>,
+        guard: LeaderGuard,
+        mut start: Start,
+        policy: Policy,
+        chain: Chain,
+        loader: Loader<'static, Loaded<T>>,
+    ) {
+        let guards = [&guard];
+        let load = self.run_loader(&guards, vec![guard.key().clone()], chain, loader);
+        let load = while_watched(&guards, self.while_held(&mut start.lease, load));
+        let Ran { result, took, depends } =
+            match self.within(guard.flight().deadline.saturating_since(self.clock.now()), load).await {
+                Ok(Some(Some(ran))) => ran,
+                // Nobody waits for it any more.
+                Ok(Some(None)) => return start.give_up().await,
+                Ok(None) => {
+                    let error = self.expire_flight(guard.flight());
+                    self.remember(guard.flight(), &error, &policy);
+                    return start.give_up().await;
+                }
+                Err(no_timer) => return guard.land(Landing::Failed(no_timer)),
+            };
+        match result {
+            Ok(found) => {
+                let landing = self.keep(&guard, start, found, &policy, took, depends).await;
+                self.landed(guard, landing, took);
+            }
+            Err(error) => {
+                self.remember(guard.flight(), &error, &policy);
+                guard.land(Landing::Failed(error));
+                start.give_up().await;
+            }
+        }
+    }
+
+    /// Counts a load that gave a value, and gives it to those who wait.
+    pub(super) fn landed(&self, guard: LeaderGuard, landing: Landing, took: std::time::Duration) {
+        self.handle.flights.failures.forget(guard.key());
+        if let Landing::Value(_, kept) = &landing {
+            self.loaded(guard.key(), took, *kept);
+        } else if let Landing::Late(_, why) = &landing {
+            self.loaded(guard.key(), took, Kept::No(*why));
+        }
+        guard.land(landing);
+    }
+
+    /// Remembers a failure, for as long as it is to be told or a stale entry served in its stead; not one of a load that was
+    /// invalidated meanwhile.
+    pub(super) fn remember(&self, flight: &Flight, error: &Error, policy: &Policy) {
+        if flight.is_detached() {
+            return;
+        }
+        let now = self.clock.now();
+        let has_window = !policy.stale_while_revalidate.is_zero() || !policy.stale_if_error.is_zero();
+        let rest = if has_window { policy.error_backoff } else { std::time::Duration::ZERO };
+        let told = policy.error_timeout.unwrap_or_default();
+        let failures = &self.handle.flights.failures;
+        failures.record(&flight.key, error, now, now.saturating_add(rest), now.saturating_add(told));
+        // An invalidation forgets what it finds: it detaches first.
+        if flight.is_detached() {
+            failures.forget(&flight.key);
+        }
+    }
+
+    /// A load in the caller.
+    pub(super) async fn load_scoped<T: Cacheable>(
+        self: &Arc<Self>,
+        mut ask: Ask<'_, T>,
+        loader: Renewer<'_, T>,
+    ) -> Result<Outcome<T>> {
+        let (key, policy) = (ask.key, ask.policy);
+        loop {
+            let again = Ask { is_stale: ask.is_stale, ..ask };
+            (ask.known_miss, ask.counted) = (false, true);
+            let mut lead = match self.approach(again).await? {
+                Approach::Done(outcome) => return Ok(outcome),
+                Approach::Alone => return self.load_alone(key, policy, bound(loader, None)).await,
+                // A loader that borrows never runs behind: it runs now, with the stale entry to fall back on.
+                Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
+            };
+            let Some(start) = self.begin(&mut lead, policy, self.lease_timeout).await else { continue };
+            return self.load_here(lead, start, policy, loader).await;
+        }
+    }
+
+    async fn load_here<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: Lead<T>,
+        mut start: Start,
+        policy: &Policy,
+        loader: Renewer<'_, T>,
+    ) -> Result<Outcome<T>> {
+        let Lead { guard, stale, .. } = lead;
+        let guards = [&guard];
+        let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
+        let ran = self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), bound(loader, prior));
+        let ran = self.while_held(&mut start.lease, ran);
+        let result = match self.within(policy.load_timeout, ran).await {
+            Ok(Some(Ran { result, took, depends })) => result.map(|found| (found, took, depends)),
+            Ok(None) => Err(self.expire_flight(guard.flight())),
+            Err(no_timer) => Err(no_timer),
+        };
+        match result {
+            Ok((found, took, depends)) => {
+                let value = Arc::clone(&found.value);
+                let landing = self.keep_to_the_end(&guard, start, found, policy, took, depends).await;
+                let (meta, kept) = match &landing {
+                    Landing::Value(stored, kept) => (stored.clone(), *kept),
+                    Landing::Late(stored, why) => (stored.clone(), Kept::No(*why)),
+                    _ => return Err(dropped()),
+                };
+                if let Ok(opened) = meta.open() {
+                    self.note_loaded(guard.key(), opened.meta(), kept);
+                }
+                self.landed(guard, landing, took);
+                Ok(Outcome::new(value, Source::Loaded(kept)))
+            }
+            Err(error) => {
+                let flight = Arc::clone(guard.flight());
+                self.remember(&flight, &error, policy);
+                guard.land(Landing::Failed(error.clone()));
+                start.give_up().await;
+                self.instead(&flight, stale.as_ref(), error).await
+            }
+        }
+    }
+
+    /// A stale entry instead of an error, where there is one.
+    async fn instead<T: Cacheable>(
+        self: &Arc<Self>,
+        flight: &Flight,
+        stale: Option<&Candidate<T>>,
+        error: Error,
+    ) -> Result<Outcome<T>> {
+        let Some(stale) = stale.filter(|stale| stale.decision != crate::decide::Decision::Fresh) else {
+            return Err(error);
+        };
+        match self.fall_back(flight, stale, StaleWhy::LoadFailed).await {
+            Some(outcome) => {
+                self.served_stale(&flight.key, &outcome, stale);
+                Ok(outcome)
+            }
+            None => Err(error),
+        }
+    }
+
+    /// Loads for one caller alone, and keeps nothing.
+    async fn load_alone<T: Cacheable>(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        loader: Loader<'_, Loaded<T>>,
+    ) -> Result<Outcome<T>> {
+        let load = self.run_loader(&[], vec![key.clone()], Chain::current(), loader);
+        let Some(Ran { result, took, depends }) = self.within(policy.load_timeout, load).await? else {
+            let error = load_timed_out(policy.load_timeout);
+            self.load_failed(key, policy.load_timeout, &error);
+            return Err(error);
+        };
+        let kept = Kept::No(NotKept::Unshared);
+        let found = result?;
+        if depends.spoilt || !depends.stamps.is_empty() || !policy.with(&found.options).tags.is_empty() {
+            // What it depends on is written nowhere: a load around this one cannot be kept either.
+            Chain::current().spoil(&self.handle.flights);
+        }
+        self.loaded(key, took, kept);
+        Ok(Outcome::new(found.value, Source::Loaded(kept)))
+    }
+}
+
+/// The loader with what it is to renew.
+fn bound<T: Cacheable>(loader: Renewer<'_, T>, prior: Option<Arc<T>>) -> Loader<'_, Loaded<T>> {
+    Box::new(move || loader(prior))
+}

@@ -1,0 +1,134 @@
+//! Leases over a server whose answers are lost, or which fails between two steps of a load.
+
+use std::time::Duration;
+
+use larder_core::{EntryOptions, ErrorKind, Kept, NotKept, Source};
+
+use crate::support::{Act, Cluster, Gate, Rig, fine, load, settle};
+
+const FAILED: Source = Source::Loaded(Kept::No(NotKept::StoreFailed));
+const LOADED: Source = Source::Loaded(Kept::Yes);
+
+async fn loads(rig: &Rig, value: &'static str) -> Source {
+    rig.cache.get_or_load("a", move || async move { fine(value.to_owned()) }).await.unwrap().source()
+}
+
+#[tokio::test]
+async fn a_lost_answer_while_taking_the_lease_is_found_out() {
+    for act in [Act::FailAfter(ErrorKind::Ambiguous), Act::Fail(ErrorKind::Ambiguous)] {
+        let cluster = Cluster::new();
+        let (a, b) = cluster.two();
+        a.store.once("add", act.clone());
+        assert_eq!(loads(&a, "a").await, LOADED, "{act:?}");
+        assert_eq!(loads(&b, "b").await, Source::Hit);
+        // On a stale entry the lease is taken by `replace`.
+        let options =
+            EntryOptions::new().timeout(Duration::from_secs(1)).stale_if_error(Duration::from_mins(1));
+        a.cache.set_with("a", "old".to_owned(), options).await.unwrap();
+        cluster.clock.advance(Duration::from_secs(2));
+        a.store.once("replace", act);
+        assert_eq!(loads(&a, "new").await, LOADED);
+        assert_eq!(*b.cache.get::<String>("a").await.unwrap().unwrap(), "new");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_loses_every_answer_does_not_hold_a_load_up() {
+    let cluster = Cluster::new();
+    let a = cluster.process();
+    a.store.always("add", Act::Fail(ErrorKind::Ambiguous));
+    assert_eq!(loads(&a, "a").await, FAILED);
+    assert!(a.store.calls("add") <= 3);
+}
+
+#[tokio::test]
+async fn without_a_lease_a_load_runs_and_keeps_nothing() {
+    for operation in ["add", "get_versioned"] {
+        let cluster = Cluster::new();
+        let a = cluster.process();
+        if operation == "get_versioned" {
+            a.store.once("add", Act::FailAfter(ErrorKind::Ambiguous));
+        }
+        a.store.always(operation, Act::Fail(ErrorKind::Unavailable));
+        assert_eq!(loads(&a, "a").await, FAILED, "{operation}");
+        a.at_rest().await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_there_or_not_and_never_in_doubt() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    let gate = Gate::new();
+    let task = load(&a, "a", &gate, "a");
+    gate.reached().await;
+    a.store.once("replace", Act::FailAfter(ErrorKind::Ambiguous));
+    gate.open();
+    assert_eq!(task.await.unwrap().unwrap().source(), FAILED);
+    settle().await;
+    for rig in [&a, &b] {
+        assert_eq!(*rig.cache.get::<String>("a").await.unwrap().unwrap(), "a");
+    }
+    assert_eq!(a.store.calls("delete"), 0);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_refused_gives_the_lease_back() {
+    for kind in [ErrorKind::TooLarge, ErrorKind::Unavailable, ErrorKind::Ambiguous] {
+        let cluster = Cluster::new();
+        let (a, b) = cluster.two();
+        let gate = Gate::new();
+        let task = load(&a, "a", &gate, "a");
+        gate.reached().await;
+        a.store.once("replace", Act::Fail(kind));
+        gate.open();
+        assert_eq!(task.await.unwrap().unwrap().source(), FAILED);
+        a.at_rest().await;
+        settle().await;
+        assert!(cluster.stored(&a.cache, "a").await.is_none(), "{kind:?}: others would wait for it to end");
+        // No time passes: nobody waits.
+        assert_eq!(loads(&b, "b").await, LOADED);
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_once_does_not_lose_the_lease() {
+    for (act, ask) in [
+        (Act::FailAfter(ErrorKind::Ambiguous), None),
+        (Act::Fail(ErrorKind::Unavailable), None),
+        (Act::FailAfter(ErrorKind::Ambiguous), Some(Act::Fail(ErrorKind::Unavailable))),
+        (Act::Fail(ErrorKind::Unavailable), Some(Act::Fail(ErrorKind::Unavailable))),
+    ] {
+        let cluster = Cluster::new();
+        let a = cluster.process();
+        let gate = Gate::new();
+        let task = load(&a, "a", &gate, "a");
+        gate.reached().await;
+        a.store.once("replace", act.clone());
+        if let Some(ask) = &ask {
+            a.store.once("get_versioned", ask.clone());
+        }
+        cluster.pass(Duration::from_millis(1100)).await;
+        assert_eq!(a.store.calls("replace"), 1);
+        gate.open();
+        assert_eq!(task.await.unwrap().unwrap().source(), LOADED, "{act:?}, then {ask:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_is_dropped_while_it_renews_gives_its_lease_back() {
+    for act in [Act::HangAfter, Act::Hang] {
+        let cluster = Cluster::new();
+        let a = cluster.process();
+        let gate = Gate::new();
+        let task = load(&a, "a", &gate, "a");
+        gate.reached().await;
+        a.store.once("replace", act);
+        cluster.pass(Duration::from_millis(1100)).await;
+        assert_eq!(a.store.calls("replace"), 1);
+        task.abort();
+        a.at_rest().await;
+        settle().await;
+        assert!(cluster.stored(&a.cache, "a").await.is_none(), "the lease is still there");
+    }
+}
