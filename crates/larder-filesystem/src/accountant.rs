@@ -125,7 +125,7 @@ impl Books {
             version: record.version,
             written: record.written,
             deadline: record.deadline,
-            bytes: Bounds::charge(record.size),
+            bytes: Bounds::charge(record.size, record.is_inline),
             number: self.last,
         };
         self.bytes = self.bytes.saturating_add(entry.bytes);

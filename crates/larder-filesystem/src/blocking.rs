@@ -9,6 +9,10 @@ use tokio::{runtime::Handle, sync::Semaphore};
 /// How long a walk through the whole store may take.
 const WALK_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// How many operations may be at the file system at a time: they mostly wait for it, not for a processor.
+const PER_CORE: usize = 4;
+const LEAST: usize = 16;
+
 /// Runs jobs that block. A job that began runs to its end, whatever its caller does.
 #[derive(Debug)]
 pub(crate) struct Blocking {
@@ -35,7 +39,7 @@ impl Blocking {
     pub(crate) fn new(operation_timeout: Duration) -> Self {
         let cores = thread::available_parallelism().map_or(4, NonZero::get);
         Self {
-            points: Arc::new(Semaphore::new(2 * cores)),
+            points: Arc::new(Semaphore::new((PER_CORE * cores).max(LEAST))),
             walks: Arc::new(Semaphore::new(2)),
             background: Arc::new(Semaphore::new(1)),
             operation_timeout,

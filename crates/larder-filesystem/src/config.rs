@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
 
-use crate::FileSystemStore;
+use crate::{FileSystemStore, layout::MAX_INLINE};
 
 /// What survives a power loss, or a crash of the operating system. A crash of the process loses nothing either way.
 ///
@@ -72,8 +72,8 @@ impl FileSystemStoreBuilder {
 
     /// The most disk space it uses, in bytes. Default: 1 GiB.
     ///
-    /// An entry is charged what it takes on most file systems: its value and key rounded up to blocks of 4 KiB, one more
-    /// block for the index, and two for directories. A value that could not be kept even alone is refused with
+    /// An entry is charged what it takes on most file systems at most: its value and a line rounded up to blocks of
+    /// 4 KiB, and two blocks for directories; above 256 KiB two files, with two directories each. A value that could not be kept even alone is refused with
     /// [`TooLarge`](ErrorKind::TooLarge), and what was there before stays.
     ///
     /// ```
@@ -173,13 +173,13 @@ impl FileSystemStoreBuilder {
             }
         }
         let bounds = Bounds { max_entries: self.max_entries, max_bytes: self.max_bytes };
-        if bounds.max_value() == 0 {
+        if bounds.max_bytes < Bounds::LEAST {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!(
-                    "`max_bytes` is {}: one entry takes {} bytes besides its value",
+                    "`max_bytes` is {}: it must be at least {}, which one small entry takes",
                     self.max_bytes,
-                    Bounds::BESIDES_VALUE
+                    Bounds::LEAST
                 ),
             ));
         }
@@ -199,20 +199,33 @@ impl Bounds {
     const DEFAULT_BYTES: u64 = 1 << 30;
     /// What most file systems give out at least.
     const BLOCK: u64 = 4_096;
-    /// One block for the index file, and one for the directory of each of the two files.
-    const STRUCTURE: u64 = 3 * Self::BLOCK;
-    /// The structure, and a block for the key that stands before the value.
-    const BESIDES_VALUE: u64 = Self::STRUCTURE + Self::BLOCK;
+    /// What the index line of an entry takes at most, or what stands before a large value.
+    const LINE: u64 = 1_024;
+    /// A file lies in two directories, which it may have to itself.
+    const DIRECTORIES: u64 = 2 * Self::BLOCK;
+    /// For one entry of some kilobytes.
+    const LEAST: u64 = Self::DIRECTORIES + 2 * Self::BLOCK;
 
-    /// What a file with content takes, all in all.
-    pub(crate) fn charge(content: u64) -> u64 {
-        content.div_ceil(Self::BLOCK).saturating_mul(Self::BLOCK).saturating_add(Self::STRUCTURE)
+    /// What an entry takes, all in all: one file with the value in it, or an index file and one for the value.
+    pub(crate) fn charge(size: u64, is_inline: bool) -> u64 {
+        let file = |bytes: u64| {
+            let blocks = bytes.div_ceil(Self::BLOCK).saturating_mul(Self::BLOCK);
+            blocks.saturating_add(Self::DIRECTORIES)
+        };
+        if is_inline {
+            file(size.saturating_add(Self::LINE))
+        } else {
+            file(size).saturating_add(file(Self::LINE))
+        }
     }
 
     /// The largest value it takes, whatever its key, as encoded.
     pub(crate) fn max_value(&self) -> usize {
         let blocks = self.max_bytes / Self::BLOCK * Self::BLOCK;
-        usize::try_from(blocks.saturating_sub(Self::BESIDES_VALUE)).unwrap_or(usize::MAX)
+        let left = |taken: u64| usize::try_from(blocks.saturating_sub(taken)).unwrap_or(usize::MAX);
+        // The first byte of what is kept is its kind.
+        let large = left(2 * Self::DIRECTORIES + Self::BLOCK + Self::LINE + 1);
+        if large > MAX_INLINE { large } else { left(Self::DIRECTORIES + Self::LINE + 1).min(MAX_INLINE - 1) }
     }
 
     /// Refuses a value that could not be kept even alone.
@@ -237,13 +250,15 @@ mod tests {
 
     #[test]
     fn the_largest_value_fits_alone() {
-        for max_bytes in [20_480, 1 << 20, (1 << 30) + 17] {
+        for max_bytes in [16_384, 20_480, 270_000, 280_000, 290_000, 300_000, 1 << 20, (1 << 30) + 17] {
             let bounds = Bounds { max_entries: 1, max_bytes };
-            // Key and header come before the value.
-            let content = bounds.max_value() as u64 + 300;
-            assert!(Bounds::charge(content) <= max_bytes, "{max_bytes}");
-            assert!(bounds.check(bounds.max_value()).is_ok());
-            assert_eq!(bounds.check(bounds.max_value() + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+            let largest = bounds.max_value();
+            // A byte for the kind; nonce and key come before a large one.
+            let is_inline = largest < MAX_INLINE;
+            let size = largest as u64 + if is_inline { 1 } else { 300 };
+            assert!(Bounds::charge(size, is_inline) <= max_bytes, "{max_bytes}");
+            assert!(bounds.check(largest).is_ok());
+            assert_eq!(bounds.check(largest + 1).unwrap_err().kind(), ErrorKind::TooLarge);
         }
     }
 }

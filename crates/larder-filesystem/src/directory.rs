@@ -2,15 +2,16 @@
 
 use std::{
     fs::{self, DirBuilder, File},
-    io::{self, Write},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, SystemTime},
 };
 
 use larder_core::{Error, ErrorKind, Result, SystemClock};
 
-use crate::{error, locks, random::Random};
+use crate::{error, files, locks, random::Random, trash::Trash};
 
 /// What makes a directory ours.
 const MARKER: &str = "larder.store";
@@ -20,6 +21,9 @@ const MARKER_TEXT: &str = "Larder file store, layout 1\n\
 /// The first line alone decides.
 const LAYOUT: &str = "Larder file store, layout 1\n";
 
+/// The directories in it.
+const PARTS: [&str; 3] = ["locks", "spaces", "trash"];
+
 /// How often, a millisecond apart, the next tick of the file system's clock is looked for.
 const TICK_TRIES: usize = 30;
 
@@ -27,6 +31,7 @@ const TICK_TRIES: usize = 30;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    trash: Trash,
     /// Holds the shared lock for as long as the store lives.
     _presence: File,
     /// Where nobody else had it open: when that was, by the file system's own clock. What is older was left by the dead.
@@ -35,16 +40,19 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Opens the directory, making it where it is missing.
-    pub(crate) fn open(path: &Path, random: &dyn Random, patience: Duration) -> Result<Self> {
-        claim(path, random)?;
-        Self::enter(path, patience).map_err(error::refused)
+    pub(crate) fn open(path: &Path, random: &Arc<dyn Random>, patience: Duration) -> Result<Self> {
+        claim(path, &**random)?;
+        Self::enter(path, Trash::new(path, Arc::clone(random)), patience)
+            .map_err(|cause| error::not_opened(path, cause))
     }
 
-    fn enter(path: &Path, patience: Duration) -> io::Result<Self> {
+    fn enter(path: &Path, trash: Trash, patience: Duration) -> io::Result<Self> {
         let lock = path.join("lock");
         // Where nothing can be written, reading what is there still works.
-        let presence = locks::open(&lock).or_else(|refusal| File::open(&lock).map_err(|_| refusal))?;
-        let mut directory = Self { path: path.to_owned(), _presence: presence.try_clone()?, alone_at: None };
+        let presence =
+            files::open_or_make(&lock, &trash).or_else(|refusal| files::open(&lock).map_err(|_| refusal))?;
+        let mut directory =
+            Self { path: path.to_owned(), trash, _presence: presence.try_clone()?, alone_at: None };
         if presence.try_lock().is_ok() {
             directory.alone_at = directory.next_tick().ok();
         }
@@ -55,8 +63,9 @@ impl Directory {
 
     /// The time by the file system's own clock: files are dated by that, whatever the store's clock says.
     pub(crate) fn now(&self) -> io::Result<SystemTime> {
-        let stamp = self.path.join("stamp");
-        let mut file = locks::open(&stamp)?;
+        // Not in what others made where it was.
+        self.check()?;
+        let mut file = files::open_or_make(&self.path.join("stamp"), &self.trash)?;
         file.write_all(b".")?;
         file.metadata()?.modified()
     }
@@ -83,7 +92,7 @@ impl Directory {
 
     /// Whether it is still there. A miss in a directory that is gone would be a lie.
     pub(crate) fn check(&self) -> io::Result<()> {
-        fs::symlink_metadata(self.path.join(MARKER)).map(drop)
+        check(&self.path)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -91,33 +100,61 @@ impl Directory {
     }
 }
 
+/// Whether a directory is still there, with its mark.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    if files::exists(&path.join(MARKER))? { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// Makes sure that the directory is ours, or makes it ours where it is empty.
 fn claim(path: &Path, random: &dyn Random) -> Result<()> {
-    match fs::read(path.join(MARKER)) {
+    match read_mark(path) {
         Ok(text) => return check_layout(path, &text).and_then(|()| complete(path)),
         Err(refusal) if refusal.kind() == io::ErrorKind::NotFound => {}
         Err(refusal) if refusal.kind() == io::ErrorKind::NotADirectory => return Err(no_directory(path)),
-        Err(refusal) => return Err(error::refused(refusal)),
+        Err(refusal) => return Err(error::not_opened(path, refusal)),
     }
     create(path).map_err(|refusal| match refusal.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => no_directory(path),
-        _ => error::refused(refusal),
+        _ => error::not_opened(path, refusal),
     })?;
-    if !is_empty(path).map_err(error::refused)? {
+    if !is_empty(path).map_err(|cause| error::not_opened(path, cause))? {
         // Another process may have claimed it since.
-        return match fs::read(path.join(MARKER)) {
+        return match read_mark(path) {
             Ok(text) => check_layout(path, &text).and_then(|()| complete(path)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "`path` is {}: that directory is not empty and not a Larder store; give one of its own",
-                    path.display()
-                ),
-            )),
+            Err(_) => Err(not_ours(path)),
         };
     }
-    mark(path, random).map_err(error::refused)?;
+    mark(path, random).map_err(|cause| error::not_opened(path, cause))?;
     complete(path)
+}
+
+/// The start of the mark, whatever was put in its place: a text without end, or a pipe.
+fn read_mark(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mark = match files::open(&path.join(MARKER)) {
+        // Something is there, and is no file.
+        Err(refusal) if error::is_of_this_file(&refusal) && is_marked(path) => return Ok(text),
+        other => other?,
+    };
+    if mark.metadata()?.is_file() {
+        mark.take(LAYOUT.len() as u64).read_to_end(&mut text)?;
+    }
+    Ok(text)
+}
+
+/// Whether something that is no file is in the place of the mark.
+fn is_marked(path: &Path) -> bool {
+    fs::symlink_metadata(path.join(MARKER)).is_ok_and(|found| !found.is_file())
+}
+
+fn not_ours(path: &Path) -> Error {
+    let rest = PARTS.iter().any(|part| path.join(part).is_dir());
+    let what = if rest {
+        "what is left of a Larder store without its mark; if it is that, delete the whole directory"
+    } else {
+        "not empty and not a Larder store; give one of its own"
+    };
+    Error::new(ErrorKind::Config, format!("`path` is {}: that directory is {what}", path.display()))
 }
 
 fn check_layout(path: &Path, text: &[u8]) -> Result<()> {
@@ -153,10 +190,25 @@ fn create(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(path)
 }
 
-/// Whether nothing is there, but for what others that claim it at this moment may have begun.
+/// Whether nothing is there, but for what others that claim it at this moment may have begun, and for empty directories
+/// of ours, which a write leaves that a removal of the whole came between.
 fn is_empty(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
-        if !entry?.file_name().to_string_lossy().starts_with(MARKER) {
+        let name = entry?.file_name();
+        let is_ours = PARTS.iter().any(|part| name == **part) && holds_no_file(&path.join(&name))?;
+        if !is_ours && !name.to_string_lossy().starts_with(MARKER) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn holds_no_file(path: &Path) -> io::Result<bool> {
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return Ok(false);
+    }
+    for entry in files::list(path)? {
+        if !holds_no_file(&entry.path())? {
             return Ok(false);
         }
     }
@@ -176,12 +228,12 @@ fn mark(path: &Path, random: &dyn Random) -> io::Result<()> {
 
 /// The parts that operations take for granted.
 fn complete(path: &Path) -> Result<()> {
-    for part in ["locks", "spaces", "trash"] {
+    for part in PARTS {
         match fs::create_dir(path.join(part)) {
             Err(refusal) if refusal.kind() == io::ErrorKind::AlreadyExists => {}
             // A store that is there can be read where nothing can be made.
             Err(refusal) if refusal.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
-            other => other.map_err(error::refused)?,
+            other => other.map_err(|cause| error::not_opened(path, cause))?,
         }
     }
     Ok(())

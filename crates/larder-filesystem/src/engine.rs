@@ -16,7 +16,7 @@ use larder_core::{
 use crate::{
     accountant::Accountant,
     directory::Directory,
-    error,
+    error::{self, Refusal},
     layout::{Facts, Layout, Listed, Place, Record},
     locks::Locks,
     random::Random,
@@ -165,7 +165,7 @@ impl Engine {
             }
             // The order of eviction is that of writes, and this is none.
             let facts = Facts { written: old.written, ..facts };
-            let record = self.layout.retime(place, key, &old, facts)?;
+            let Some(record) = self.layout.retime(place, key, &old, facts)? else { return Ok(false) };
             self.accountant.record(key, &record);
             Ok(true)
         })
@@ -179,17 +179,18 @@ impl Engine {
 
     /// What was counted up to the mark that is returned is gone, and not yet [forgotten](Self::after_clear).
     pub(crate) fn clear(&self, namespace: &Namespace) -> Result<u64> {
-        let clear = || {
-            self.directory.check()?;
-            let mark = self.accountant.mark();
-            // One namespace after the other: writers of the rest go on.
-            for space in self.layout.spaces_in(namespace)? {
+        let mark = self.accountant.mark();
+        let spaces = self.directory.check().and_then(|()| self.layout.spaces_in(namespace));
+        let mut is_begun = false;
+        // One namespace after the other: writers of the rest go on.
+        for space in spaces.map_err(error::refused)? {
+            let clear = || {
                 let _locks = self.locks.lock_group(space.group)?;
-                self.layout.clear(&space)?;
-            }
-            Ok(mark)
-        };
-        clear().map_err(error::refused)
+                self.layout.clear(&space)
+            };
+            is_begun |= clear().map_err(|refusal| refusal.after(is_begun))?;
+        }
+        Ok(mark)
     }
 
     pub(crate) fn keys(&self, namespace: &Namespace) -> Result<Vec<Key>> {
@@ -235,48 +236,64 @@ impl Engine {
     }
 
     /// Runs a read and a write of one key with nobody in between.
-    fn locked<T>(&self, key: &Key, job: impl FnOnce(&Place) -> io::Result<T>) -> Result<T> {
+    fn locked<T>(&self, key: &Key, job: impl FnOnce(&Place) -> Result<T, Refusal>) -> Result<T> {
         let place = self.layout.place(key);
         let run = || {
             let _lock = self.locks.lock(place.slot)?;
+            // Where the directory was removed in part, writing would fill it again.
+            self.directory.check()?;
             job(&place)
         };
-        run().map_err(error::refused)
+        run().map_err(Error::from)
     }
 
     /// The record of an unexpired entry.
     fn live(&self, place: &Place, key: &Key) -> io::Result<Option<Record>> {
         let record = self.layout.find(place, key)?.filter(|record| record.deadline > self.clock.now());
-        if record.is_none() {
+        self.answer(record)
+    }
+
+    /// As [`live`](Self::live), with what of the value was read along.
+    fn live_whole(&self, place: &Place, key: &Key) -> io::Result<Option<(Record, Option<Bytes>)>> {
+        let found = self.layout.find_whole(place, key)?;
+        self.answer(found.filter(|(record, _)| record.deadline > self.clock.now()))
+    }
+
+    /// A miss in a directory that is gone would be a lie.
+    fn answer<T>(&self, found: Option<T>) -> io::Result<Option<T>> {
+        if found.is_none() {
             self.directory.check()?;
         }
-        Ok(record)
+        Ok(found)
     }
 
     /// The unexpired entry; what is there but not whole is taken out.
     fn read(&self, place: &Place, key: &Key) -> io::Result<Option<Found>> {
         let mut last = None;
         for _ in 0..CHASES {
-            let Some(record) = self.live(place, key)? else { return Ok(None) };
-            match self.open(place, key, record)? {
+            let Some((record, inline)) = self.live_whole(place, key)? else { return Ok(None) };
+            match self.open(place, key, record, inline)? {
                 Opened::Whole(found) => return Ok(Some(found)),
                 Opened::Ended => return Ok(None),
                 Opened::Broken => {}
             }
-            // The same line twice and no content: nobody is replacing it.
+            // The same line twice and no value: nobody is replacing it.
             if last.replace(record) == Some(record) {
                 break;
             }
         }
-        let repaired = self.locks.lock(place.slot).and_then(|_lock| self.read_locked(place, key));
+        let repair = || {
+            let _lock = self.locks.lock(place.slot)?;
+            self.read_locked(place, key)
+        };
         // Where nothing can be repaired, a miss it is all the same; the next write, or sweep, meets it again.
-        Ok(repaired.unwrap_or_default())
+        Ok(repair().unwrap_or_default())
     }
 
     /// As [`read`](Self::read), with the lock held.
-    fn read_locked(&self, place: &Place, key: &Key) -> io::Result<Option<Found>> {
-        let Some(record) = self.live(place, key)? else { return Ok(None) };
-        match self.open(place, key, record)? {
+    fn read_locked(&self, place: &Place, key: &Key) -> Result<Option<Found>, Refusal> {
+        let Some((record, inline)) = self.live_whole(place, key)? else { return Ok(None) };
+        match self.open(place, key, record, inline)? {
             Opened::Whole(found) => Ok(Some(found)),
             Opened::Ended => Ok(None),
             Opened::Broken => {
@@ -286,8 +303,8 @@ impl Engine {
         }
     }
 
-    fn open(&self, place: &Place, key: &Key, record: Record) -> io::Result<Opened> {
-        let Some(wire) = self.layout.value(place, key, &record)? else { return Ok(Opened::Broken) };
+    fn open(&self, place: &Place, key: &Key, record: Record, inline: Option<Bytes>) -> io::Result<Opened> {
+        let Some(wire) = self.layout.value(place, key, &record, inline)? else { return Ok(Opened::Broken) };
         let Ok(value) = Value::from_wire(wire) else { return Ok(Opened::Broken) };
         // Reading may have taken its time.
         let is_live = record.deadline > self.clock.now();
@@ -302,7 +319,7 @@ impl Engine {
         wire: &Bytes,
         deadline: Timestamp,
         old: Option<&Record>,
-    ) -> io::Result<Record> {
+    ) -> Result<Record, Refusal> {
         let facts = self.facts(deadline)?;
         if deadline <= self.clock.now() {
             self.take_out(place, key, old)?;
@@ -313,7 +330,7 @@ impl Engine {
         Ok(record)
     }
 
-    fn take_out(&self, place: &Place, key: &Key, old: Option<&Record>) -> io::Result<()> {
+    fn take_out(&self, place: &Place, key: &Key, old: Option<&Record>) -> Result<(), Refusal> {
         self.layout.remove(place, old)?;
         self.accountant.forget(key);
         Ok(())

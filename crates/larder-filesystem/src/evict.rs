@@ -1,10 +1,12 @@
 //! Letting entries go: those over the bounds, and those that have expired.
 
-use std::io;
-
 use larder_core::{EvictionCause, Result};
 
-use crate::{accountant::Victim, engine::Engine, error};
+use crate::{
+    accountant::Victim,
+    engine::Engine,
+    error::{self, Refusal},
+};
 
 /// How many entries one write lets go at most: it brings in one, so the store shrinks.
 const PER_WRITE: usize = 4;
@@ -29,12 +31,12 @@ impl Engine {
             let Some(victim) = self.accountant.expired(now).or_else(|| self.accountant.over(now)) else {
                 return Ok(());
             };
-            self.evict(&victim).map_err(error::refused)?;
+            self.evict(&victim)?;
         }
     }
 
     /// Removes an entry unless it has changed since it was counted: then it is counted anew.
-    fn evict(&self, victim: &Victim) -> io::Result<()> {
+    fn evict(&self, victim: &Victim) -> Result<(), Refusal> {
         let place = self.layout.place(&victim.key);
         let _lock = self.locks.lock(place.slot)?;
         match self.layout.find(&place, &victim.key)? {

@@ -8,11 +8,17 @@ mod directory;
 mod engine;
 mod error;
 mod evict;
+#[cfg(test)]
+mod fault_tests;
+mod faults;
+mod files;
+mod guarantees;
 mod layout;
 mod locks;
 mod random;
 mod store;
 mod sweep;
+mod trash;
 mod upkeep;
 
 pub use crate::{

@@ -1,15 +1,17 @@
 //! What makes a read followed by a write of one key exact, against other tasks and other processes of this machine.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
 use larder_core::{Clock, SystemClock};
+
+use crate::{files, trash::Trash};
 
 /// Into how many groups namespaces fall, and keys within a group. A change means another layout: processes must agree.
 const GROUPS: usize = 16;
@@ -29,12 +31,13 @@ impl Slot {
 }
 
 /// One lock for each part of the keys: a locked file, and before it a mutex, so that tasks of this process queue for it
-/// instead of asking again and again. Readers take none.
+/// instead of asking again and again. Readers take none. What stands in the place of a file and is none is moved away.
 ///
 /// Whoever writes a key holds one at a time; `clear` alone takes all of a namespace's group, in order.
 #[derive(Debug)]
 pub(crate) struct Locks {
     directory: PathBuf,
+    trash: Trash,
     queues: [Mutex<()>; GROUPS * STRIPES],
     patience: Duration,
     clock: SystemClock,
@@ -48,9 +51,10 @@ pub(crate) struct Held<'a> {
 }
 
 impl Locks {
-    pub(crate) fn new(directory: PathBuf, patience: Duration) -> Self {
+    pub(crate) fn new(directory: PathBuf, trash: Trash, patience: Duration) -> Self {
         Self {
             directory,
+            trash,
             queues: [const { Mutex::new(()) }; GROUPS * STRIPES],
             patience,
             clock: SystemClock::new(),
@@ -74,15 +78,10 @@ impl Locks {
 
     /// Opened each time: locks belong to an open file, and an open file for each is a lot.
     fn lock_file(&self, number: usize) -> io::Result<File> {
-        let file = open(&self.directory.join(format!("{number:02x}")))?;
+        let file = files::open_or_make(&self.directory.join(format!("{number:02x}")), &self.trash)?;
         wait_for(&self.clock, self.patience, || file.try_lock())?;
         Ok(file)
     }
-}
-
-/// A file to lock, made where it is missing and may be made.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 /// Tries until it has the lock or the time is up: the holder may be a process that was stopped.

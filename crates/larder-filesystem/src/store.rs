@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use larder_core::{
-    CacheStore, Capabilities, Clock, Error, Expiry, Key, Namespace, Operations, Result, StoreEvents,
-    Timestamp, Value, Version, async_trait,
+    CacheStore, Capabilities, Clock, Error, Expiry, Guarantees, Key, Namespace, Operations, Result,
+    StoreEvents, Timestamp, Value, Version, async_trait,
 };
 
 use crate::{
@@ -21,10 +21,11 @@ use crate::{
     config::{Bounds, FileSystemStoreBuilder},
     directory::Directory,
     engine::Engine,
-    error,
+    error, guarantees,
     layout::Layout,
     locks::Locks,
     random::{OsRandom, Random},
+    trash::Trash,
     upkeep::Upkeep,
 };
 
@@ -77,10 +78,14 @@ impl FileSystemStore {
         let (every, patience) = (config.sweep_every, config.operation_timeout);
         let job = move || {
             let random: Arc<dyn Random> = Arc::new(OsRandom);
-            let directory = Directory::open(&config.path, &*random, patience)?;
+            let directory = Directory::open(&config.path, &random, patience)?;
             let engine = Engine {
                 layout: Layout::new(directory.path(), config.durability, Arc::clone(&random)),
-                locks: Locks::new(directory.path().join("locks"), patience),
+                locks: Locks::new(
+                    directory.path().join("locks"),
+                    Trash::new(directory.path(), Arc::clone(&random)),
+                    patience,
+                ),
                 accountant: Accountant::new(bounds),
                 directory,
                 clock: config.clock,
@@ -182,6 +187,10 @@ impl CacheStore for FileSystemStore {
             .with_operations(Operations::ALL)
             .with_shared(true)
             .with_max_value_bytes(self.engine.accountant.bounds().max_value())
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        guarantees::of(self.engine.layout.durability(), self.engine.accountant.bounds())
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Value>> {

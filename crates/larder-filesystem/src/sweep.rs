@@ -48,7 +48,7 @@ impl Engine {
         let mut suspects = match cutoff {
             Some(cutoff) => {
                 self.layout.remove_temporary(cutoff)?;
-                self.layout.suspects(cutoff)?
+                self.layout.suspects(cutoff, &|| self.go_on())?
             }
             None => Suspects::default(),
         };
@@ -67,7 +67,13 @@ impl Engine {
         })?;
         self.accountant.forget_unseen(mark);
         let Some(cutoff) = cutoff else { return Ok(()) };
-        self.layout.remove_orphans(suspects)?;
+        for orphan in self.layout.orphans(suspects) {
+            self.go_on()?;
+            let orphan = orphan?;
+            let slot = orphan.key.as_ref().map(|key| self.layout.place(key).slot);
+            let _lock = slot.map(|slot| self.locks.lock(slot)).transpose()?;
+            self.layout.remove_orphan(&orphan)?;
+        }
         for bucket in damaged {
             if let Some(slot) = slot_of(&bucket) {
                 let _lock = self.locks.lock(slot)?;

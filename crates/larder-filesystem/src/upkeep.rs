@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use larder_core::{Namespace, Result, Spawn, TokioSpawn};
+use larder_core::{Clock as _, Namespace, Result, Spawn, SystemClock, TokioSpawn};
 
 use crate::{blocking::Blocking, engine::Engine};
+
+/// How long the first look waits: a process that opens the store for a few entries only need not read all of it.
+const FIRST_REST: Duration = Duration::from_millis(500);
 
 /// Whether a task looks after the store, and what it met last.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ impl Upkeep {
         let (engine, clock) = (Arc::downgrade(engine), Arc::clone(&engine.clock));
         TokioSpawn.spawn(Box::pin(async move {
             let _turn = turn;
+            SystemClock::new().sleep(FIRST_REST).await;
             let mut sweep: fn(&Engine) -> Result<()> = Engine::first_sweep;
             while look(&engine, &blocking, sweep).await {
                 sweep = Engine::sweep;

@@ -8,13 +8,15 @@ use std::{
     time::SystemTime,
 };
 
+use larder_core::Key;
+
 use super::{
-    Layout, Record,
-    content::Digest,
-    files,
-    paths::{DATA, INDEX},
-    walk::for_each_leaf,
+    Layout, Record, content,
+    digest::Digest,
+    paths::{CONTENTS, DATA, INDEX},
+    walk::{for_each_leaf, temporary_files},
 };
+use crate::files;
 
 /// Contents that are old enough to be known as left behind, unless an index line leads to them.
 #[derive(Debug, Default)]
@@ -22,10 +24,19 @@ pub(crate) struct Suspects(HashSet<(PathBuf, Digest)>);
 
 impl Suspects {
     pub(crate) fn clear(&mut self, data: &Path, record: &Record) {
-        if !self.0.is_empty() {
+        if !self.0.is_empty() && !record.is_inline {
             self.0.remove(&(data.to_owned(), record.digest));
         }
     }
+}
+
+/// A content that no index line was found for.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    data: PathBuf,
+    digest: Digest,
+    /// Whose it is, where it says that: a line that leads to it may have been missed.
+    pub(crate) key: Option<Key>,
 }
 
 #[expect(clippy::unused_self, reason = "a seam: another layout may need what this one does not")]
@@ -33,9 +44,9 @@ impl Layout {
     /// Removes temporary files from before `cutoff`.
     pub(crate) fn remove_temporary(&self, cutoff: SystemTime) -> io::Result<()> {
         for space in self.spaces()? {
-            for file in files::list(&space.join(DATA).join("tmp"))? {
-                if is_temporary(&file.path()) && is_older(&file.path(), cutoff)? {
-                    files::remove(&file.path())?;
+            for path in temporary_files(&space.join(DATA))? {
+                if is_older(&path, cutoff)? {
+                    files::remove(&path)?;
                 }
             }
         }
@@ -43,12 +54,17 @@ impl Layout {
     }
 
     /// The contents from before `cutoff`: to be asked before the index is walked.
-    pub(crate) fn suspects(&self, cutoff: SystemTime) -> io::Result<Suspects> {
+    pub(crate) fn suspects(
+        &self,
+        cutoff: SystemTime,
+        go_on: &dyn Fn() -> io::Result<()>,
+    ) -> io::Result<Suspects> {
         let mut suspects = Suspects::default();
         for space in self.spaces()? {
             let data = space.join(DATA);
-            for_each_leaf(&data.join("content-v2/xxh3"), 28, &mut |path| {
-                if let Some(digest) = digest_of(&path)
+            for_each_leaf(&data, CONTENTS, &mut |path| {
+                go_on()?;
+                if let Some(digest) = Digest::from_path(&path)
                     && is_older(&path, cutoff)?
                 {
                     suspects.0.insert((data.clone(), digest));
@@ -59,40 +75,47 @@ impl Layout {
         Ok(suspects)
     }
 
-    /// Removes the contents that no index line was found for.
-    pub(crate) fn remove_orphans(&self, suspects: Suspects) -> io::Result<()> {
-        for (data, digest) in suspects.0 {
-            let path = digest.path(&data);
-            if files::remove(&path)? {
-                files::remove_parents(&path);
+    /// The suspects that are left, and whose they are.
+    pub(crate) fn orphans(&self, suspects: Suspects) -> impl Iterator<Item = io::Result<Orphan>> {
+        suspects.0.into_iter().map(|(data, digest)| {
+            let key = content::owner(&digest.path(&data))?;
+            Ok(Orphan { data, digest, key })
+        })
+    }
+
+    /// Removes a content unless the entry of its key, whose lock is held, leads to it.
+    pub(crate) fn remove_orphan(&self, orphan: &Orphan) -> io::Result<()> {
+        if let Some(key) = &orphan.key {
+            let place = self.place(key);
+            let leads_to_it = |record: Record| !record.is_inline && record.digest == orphan.digest;
+            if place.data == orphan.data && self.find(&place, key)?.is_some_and(leads_to_it) {
+                return Ok(());
             }
         }
-        Ok(())
+        content::remove(&orphan.data, orphan.digest)
     }
 
     /// Removes a file that stands in the place of an index file, if it is still no line and from before `cutoff`. The
     /// lock of its stripe is held.
     pub(crate) fn remove_damaged(&self, bucket: &Path, cutoff: SystemTime) -> io::Result<()> {
         if is_older(bucket, cutoff)? && files::remove(bucket)? {
-            files::remove_parents(bucket);
+            files::remove_parents(bucket, 2);
         }
         Ok(())
     }
 
     /// Removes what was cleared. Foreign files in it stay.
     pub(crate) fn empty_trash(&self, go_on: &dyn Fn() -> io::Result<()>) -> io::Result<()> {
-        for cleared in files::list(&self.trash)? {
+        for cleared in files::list(self.trash.path())? {
             let data = cleared.path();
             if !cleared.file_type()?.is_dir() {
                 continue;
             }
-            for file in files::list(&data.join("tmp"))? {
-                if is_temporary(&file.path()) {
-                    files::remove(&file.path())?;
-                }
+            for path in temporary_files(&data)? {
+                files::remove(&path)?;
             }
-            for (top, len) in [(INDEX, 36), ("content-v2/xxh3", 28)] {
-                for_each_leaf(&data.join(top), len, &mut |path| {
+            for tree in [INDEX, CONTENTS] {
+                for_each_leaf(&data, tree, &mut |path| {
                     go_on()?;
                     files::remove(&path).map(drop)
                 })?;
@@ -104,7 +127,7 @@ impl Layout {
 }
 
 /// Removes the directories that are empty. What holds something foreign stays.
-fn prune(path: &Path) -> io::Result<()> {
+pub(super) fn prune(path: &Path) -> io::Result<()> {
     for entry in files::list(path)? {
         if entry.file_type()?.is_dir() {
             prune(&entry.path())?;
@@ -115,24 +138,10 @@ fn prune(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn is_temporary(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(".tmp"))
-}
-
 fn is_older(path: &Path, cutoff: SystemTime) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(found.is_file() && found.modified()? < cutoff),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn digest_of(path: &Path) -> Option<Digest> {
-    let mut name = String::new();
-    for part in path.components().rev().take(3).collect::<Vec<_>>().into_iter().rev() {
-        name.push_str(part.as_os_str().to_str()?);
-    }
-    let mut digest = [0; 16];
-    hex::decode_to_slice(name, &mut digest).ok()?;
-    Some(Digest(digest))
 }

@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! spaces/<namespace>/data/          one cacache directory per namespace; `clear` renames it
-//!     index-v5/aa/bb/<sha1 of key>  one line: the key, when it ends, its version, where its content is
-//!     content-v2/xxh3/aa/bb/<hash>  nonce, key, value
+//!     index-v5/aa/bb/<sha1 of key>  one line: the key, when it ends, its version, where its content is; a small value
+//!     content-v2/xxh3/aa/bb/<hash>  nonce, key, value: of a large one
 //!     tmp/                          files that are being written
 //! trash/<nonce>/                    what was cleared, until it is removed
 //! ```
 //!
-//! The contents are cacache's. The index is in its format, but written whole by a rename: appending, as cacache does,
-//! makes the file longer with each write, and a line after a damaged one is not seen.
+//! The contents are cacache's. The index is in its format, but written whole and put in place at once: appending, as
+//! cacache does, makes the file longer with each write, and a line after a damaged one is not seen. A small value stands
+//! behind the line: one file to write and to read instead of two.
 
 mod content;
 mod debris;
-mod files;
+mod digest;
 mod index;
 mod paths;
 mod walk;
@@ -28,18 +29,23 @@ use bytes::Bytes;
 use larder_core::{Key, Namespace, Timestamp};
 
 use self::{
-    content::{Content, Digest},
-    files::remove,
-    index::Read,
+    content::Content,
+    digest::Digest,
+    index::{Change, Part, Read},
 };
 pub(crate) use self::{
     debris::Suspects,
+    index::MAX_INLINE,
     paths::{Place, slot_of},
     walk::Listed,
 };
 use crate::{
     config::Durability,
+    directory,
+    error::Refusal,
+    files,
     random::{Nonce, Random},
+    trash::Trash,
 };
 
 /// What is known of an entry without its value.
@@ -51,15 +57,20 @@ pub(crate) struct Record {
     /// When it was written by the store's clock, in milliseconds since 1970.
     pub(crate) written: u64,
     digest: Digest,
-    /// The size of its content: nonce, key and value.
+    /// The size of its value, as encoded; of a content, nonce and key included.
     pub(crate) size: u64,
+    /// Whether the value stands in the index file, and not in a content.
+    pub(crate) is_inline: bool,
 }
 
 impl Record {
     /// Of a state that was over before it was written.
     pub(crate) fn unwritten(facts: Facts) -> Self {
-        let Facts { version, deadline, written } = facts;
-        Self { version, deadline, written, digest: Digest([0; 16]), size: 0 }
+        Self::new(facts, Digest([0; 16]), 0, true)
+    }
+
+    fn new(Facts { version, deadline, written }: Facts, digest: Digest, size: u64, is_inline: bool) -> Self {
+        Self { version, deadline, written, digest, size, is_inline }
     }
 }
 
@@ -85,8 +96,9 @@ const ATTEMPTS: usize = 10;
 /// The files of a store, behind the methods that another layout would have too. Every method blocks. What changes an entry needs its lock held.
 #[derive(Debug)]
 pub(crate) struct Layout {
+    root: PathBuf,
     spaces: PathBuf,
-    trash: PathBuf,
+    trash: Trash,
     durability: Durability,
     random: Arc<dyn Random>,
 }
@@ -94,7 +106,12 @@ pub(crate) struct Layout {
 #[expect(clippy::unused_self, reason = "a seam: another layout may need what this one does not")]
 impl Layout {
     pub(crate) fn new(directory: &Path, durability: Durability, random: Arc<dyn Random>) -> Self {
-        Self { spaces: directory.join("spaces"), trash: directory.join("trash"), durability, random }
+        let trash = Trash::new(directory, Arc::clone(&random));
+        Self { root: directory.to_owned(), spaces: directory.join("spaces"), trash, durability, random }
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Where a key has its files.
@@ -104,20 +121,38 @@ impl Layout {
 
     /// What the index says. Whatever is not a line for this key is nothing.
     pub(crate) fn find(&self, place: &Place, key: &Key) -> io::Result<Option<Record>> {
-        match index::read(&place.bucket)? {
-            Read::Line(line) if line.key == *key => Ok(Some(line.record)),
+        Ok(self.read(place, key, Part::Line)?.map(|(record, _)| record))
+    }
+
+    /// What the index says, and what of the value was read along.
+    pub(crate) fn find_whole(&self, place: &Place, key: &Key) -> io::Result<Option<(Record, Option<Bytes>)>> {
+        self.read(place, key, Part::Whole)
+    }
+
+    fn read(&self, place: &Place, key: &Key, part: Part) -> io::Result<Option<(Record, Option<Bytes>)>> {
+        match index::read(&place.bucket, part)? {
+            Read::Line(line) if line.key == *key => Ok(Some((line.record, line.inline))),
             _ => Ok(None),
         }
     }
 
-    /// The value, as encoded; `None` where it is not there whole.
-    pub(crate) fn value(&self, place: &Place, key: &Key, record: &Record) -> io::Result<Option<Bytes>> {
+    /// The value, as encoded; `None` where it is not there whole. `inline` is what was read along with the record.
+    pub(crate) fn value(
+        &self,
+        place: &Place,
+        key: &Key,
+        record: &Record,
+        inline: Option<Bytes>,
+    ) -> io::Result<Option<Bytes>> {
+        if record.is_inline {
+            return Ok(inline.filter(|value| Digest::of(value) == record.digest));
+        }
         content::read(&place.data, key, record)
     }
 
-    /// Whether the content of an entry is there, by its size.
+    /// Whether the value of an entry that was found is there, by its size.
     pub(crate) fn has_value(&self, place: &Place, record: &Record) -> io::Result<bool> {
-        content::is_there(&place.data, record)
+        if record.is_inline { Ok(true) } else { content::is_there(&place.data, record) }
     }
 
     /// Puts an entry where `old`, or nothing, was. Readers see the old one or the new one, also after a crash.
@@ -128,95 +163,158 @@ impl Layout {
         wire: &[u8],
         facts: Facts,
         old: Option<&Record>,
-    ) -> io::Result<Record> {
-        let record = self.again(place, || {
-            let content = Content { nonce: self.random.nonce()?, key, wire };
-            let digest = content::write(&place.data, &content)?;
-            let Facts { version, deadline, written } = facts;
-            let record = Record { version, deadline, written, digest, size: content.size() };
-            let indexed = self
-                .flush_content(place, &record)
-                .and_then(|()| index::write(place, key, &record, self.durability))
-                .and_then(|()| self.flush_index(place));
-            if indexed.is_err() {
-                // The error of the write is the one to tell; a sweep removes what stays.
-                let _ = content::remove(&place.data, &record);
-            }
-            indexed.map(|()| record)
-        })?;
+    ) -> Result<Record, Refusal> {
+        let record = if wire.len() <= MAX_INLINE {
+            let record = Record::new(facts, Digest::of(wire), wire.len() as u64, true);
+            self.again(place, || self.index(place, key, &record, wire, old.is_some()))?;
+            record
+        } else {
+            self.again(place, || self.write_content(place, key, wire, facts, old.is_some()))?
+        };
         if let Some(old) = old {
             // The write is done: what stays of the old one is removed by a sweep.
-            let _ = content::remove(&place.data, old);
+            let _ = self.remove_value(place, old);
         }
         Ok(record)
     }
 
-    /// Gives an entry other facts; its content stays where it is.
-    pub(crate) fn retime(&self, place: &Place, key: &Key, old: &Record, facts: Facts) -> io::Result<Record> {
-        let Facts { version, deadline, written } = facts;
-        let record = Record { version, deadline, written, ..*old };
-        self.again(place, || {
-            index::write(place, key, &record, self.durability).and_then(|()| self.flush_index(place))
-        })?;
-        Ok(record)
+    fn write_content(
+        &self,
+        place: &Place,
+        key: &Key,
+        wire: &[u8],
+        facts: Facts,
+        is_known: bool,
+    ) -> Result<Record, Refusal> {
+        let content = Content { nonce: self.random.nonce()?, key, wire };
+        let digest = content::write(&place.data, &content);
+        // Where the directory was removed meanwhile, cacache has made it anew, and without what marks it as ours.
+        if let Err(gone) = directory::check(&self.root) {
+            if let Ok(digest) = digest {
+                let _ = content::remove(&place.data, digest);
+            }
+            if gone.kind() == io::ErrorKind::NotFound {
+                self.unmake(place);
+            }
+            return Err(gone.into());
+        }
+        let digest = digest?;
+        let record = Record::new(facts, digest, content.size(), false);
+        let flushed = if self.durability == Durability::Data {
+            content::flush(&place.data, &record).map_err(Refusal::from)
+        } else {
+            Ok(())
+        };
+        let indexed = flushed.and_then(|()| self.index(place, key, &record, &[], is_known));
+        if let Err(refusal) = &indexed
+            && refusal.nothing_done().is_some()
+        {
+            // The error of the write is the one to tell; a sweep removes what stays.
+            let _ = content::remove(&place.data, digest);
+        }
+        indexed.map(|()| record)
+    }
+
+    fn index(
+        &self,
+        place: &Place,
+        key: &Key,
+        record: &Record,
+        inline: &[u8],
+        is_known: bool,
+    ) -> Result<(), Refusal> {
+        let change = Change { place, key, record, inline, is_known, durability: self.durability };
+        change.make(&self.spaces)?;
+        self.flush_index(place).map_err(Refusal::unknown)
+    }
+
+    /// Removes the empty directories of a namespace, and those above it up to the store's own.
+    fn unmake(&self, place: &Place) {
+        // What it meets is told by whoever finds the directory like this.
+        let _ = debris::prune(&place.data);
+        files::remove_parents(&place.data, place.data.components().count() - self.root.components().count());
+    }
+
+    /// Gives an entry other facts; its value stays what it is. `false` if the entry is not there whole.
+    pub(crate) fn retime(
+        &self,
+        place: &Place,
+        key: &Key,
+        old: &Record,
+        facts: Facts,
+    ) -> Result<Option<Record>, Refusal> {
+        let inline = match self.find_whole(place, key)? {
+            Some((record, inline)) if record == *old => inline.unwrap_or_default(),
+            _ => return Ok(None),
+        };
+        let record = Record::new(facts, old.digest, old.size, old.is_inline);
+        self.again(place, || self.index(place, key, &record, &inline, true))?;
+        Ok(Some(record))
     }
 
     /// Removes an entry, or whatever is in the place of one.
-    pub(crate) fn remove(&self, place: &Place, record: Option<&Record>) -> io::Result<()> {
-        if remove(&place.bucket)? {
-            self.flush_index(place)?;
-            files::remove_parents(&place.bucket);
+    pub(crate) fn remove(&self, place: &Place, record: Option<&Record>) -> Result<(), Refusal> {
+        if files::remove(&place.bucket).map_err(Refusal::of_the_step)? {
+            self.flush_index(place).map_err(Refusal::unknown)?;
+            files::remove_parents(&place.bucket, 2);
         }
         if let Some(record) = record {
-            content::remove(&place.data, record)?;
+            // It is gone: what stays of its value is removed by a sweep.
+            let _ = self.remove_value(place, record);
         }
         Ok(())
+    }
+
+    fn remove_value(&self, place: &Place, record: &Record) -> io::Result<()> {
+        if record.is_inline { Ok(()) } else { content::remove(&place.data, record.digest) }
     }
 
     /// The directories of a namespace and its children.
     pub(crate) fn spaces_in(&self, namespace: &Namespace) -> io::Result<Vec<Space>> {
         let prefix = paths::space_name(namespace.as_str());
-        let names =
-            files::list(&self.spaces)?.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
-        let ours = names.filter(|name| name.starts_with(&prefix));
-        let ours = ours.map(|name| Space { group: paths::group(&name), name });
-        Ok(ours.collect())
+        let mut found = Vec::new();
+        for entry in files::list(&self.spaces)? {
+            // A link leads to what is not ours.
+            if let Ok(name) = entry.file_name().into_string()
+                && name.starts_with(&prefix)
+                && entry.file_type()?.is_dir()
+            {
+                found.push(Space { group: paths::group(&name), name });
+            }
+        }
+        Ok(found)
     }
 
-    /// Takes everything in one namespace out of sight, into the trash. All locks of its group are held.
-    pub(crate) fn clear(&self, space: &Space) -> io::Result<()> {
+    /// Takes everything in one namespace out of sight, into the trash. All locks of its group are held. `false` where
+    /// nothing was there.
+    pub(crate) fn clear(&self, space: &Space) -> Result<bool, Refusal> {
         let path = self.spaces.join(&space.name);
-        self.discard(&path.join(paths::DATA))?;
+        let was_there = self.discard(&path.join(paths::DATA))?;
         // Not where a foreign file is in it.
         let _ = fs::remove_dir(path);
         if self.durability == Durability::Data {
-            files::flush_directory(&self.spaces)?;
+            files::flush_directory(&self.spaces).map_err(Refusal::unknown)?;
         }
-        Ok(())
+        Ok(was_there)
     }
 
-    /// Moves something into the trash.
-    fn discard(&self, path: &Path) -> io::Result<()> {
-        let place = self.trash.join(hex::encode(self.random.nonce()?));
-        match fs::rename(path, place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !exists(path)? => Ok(()),
-            other => other,
+    /// Moves something into the trash; `false` where nothing was there.
+    fn discard(&self, path: &Path) -> Result<bool, Refusal> {
+        match files::rename(path, &self.trash.place()?) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !files::exists(path)? => Ok(false),
+            Err(error) => Err(Refusal::of_the_step(error)),
         }
     }
 
     /// Runs a write again if a directory was removed as empty at the wrong moment, or something foreign stood in the way.
-    fn again<T>(&self, place: &Place, attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    fn again<T>(&self, place: &Place, attempt: impl Fn() -> Result<T, Refusal>) -> Result<T, Refusal> {
         use io::ErrorKind as Io;
         let mut result = attempt();
         for _ in 1..ATTEMPTS {
-            match &result {
-                Err(error) if error.kind() == Io::NotFound && exists(&self.spaces)? => {}
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        Io::AlreadyExists | Io::IsADirectory | Io::NotADirectory | Io::DirectoryNotEmpty
-                    ) =>
-                {
+            match result.as_ref().err().and_then(Refusal::nothing_done) {
+                Some(Io::NotFound) if files::exists(&self.spaces)? => {}
+                Some(Io::AlreadyExists | Io::IsADirectory | Io::NotADirectory | Io::DirectoryNotEmpty) => {
                     self.unblock(place)?;
                 }
                 _ => break,
@@ -227,15 +325,10 @@ impl Layout {
     }
 
     /// Moves out of the way what is no directory where one belongs, or is one where a file belongs.
-    fn unblock(&self, place: &Place) -> io::Result<()> {
-        for directory in place.directories() {
+    fn unblock(&self, place: &Place) -> Result<(), Refusal> {
+        for directory in place.directories().into_iter().chain(content::directories(&place.data)) {
             if fs::symlink_metadata(&directory).is_ok_and(|found| !found.is_dir()) {
                 self.discard(&directory)?;
-            }
-        }
-        for parent in content::directories(&place.data) {
-            if fs::symlink_metadata(&parent).is_ok_and(|found| !found.is_dir()) {
-                self.discard(&parent)?;
             }
         }
         if fs::symlink_metadata(&place.bucket).is_ok_and(|found| found.is_dir()) {
@@ -244,23 +337,11 @@ impl Layout {
         Ok(())
     }
 
-    fn flush_content(&self, place: &Place, record: &Record) -> io::Result<()> {
-        if self.durability == Durability::Data { content::flush(&place.data, record) } else { Ok(()) }
-    }
-
     fn flush_index(&self, place: &Place) -> io::Result<()> {
         if self.durability == Durability::Data {
             files::flush_parents(&place.bucket, &self.spaces)
         } else {
             Ok(())
         }
-    }
-}
-
-fn exists(path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
 //! From keys to names of files.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use larder_core::Key;
 use sha1::{Digest as _, Sha1};
@@ -10,6 +10,7 @@ use crate::locks::Slot;
 /// The directory of a namespace that holds its entries.
 pub(super) const DATA: &str = "data";
 pub(super) const INDEX: &str = "index-v5";
+pub(super) const CONTENTS: &str = "content-v2/xxh3";
 
 /// Where a key has its files.
 #[derive(Debug)]
@@ -53,6 +54,15 @@ pub(crate) fn slot_of(bucket: &Path) -> Option<Slot> {
     let outer = parents.nth(1)?.to_str()?;
     let space = parents.nth(2)?.to_str()?;
     Some(Slot::new(group(space), u8::from_str_radix(outer, 16).ok()?))
+}
+
+/// Whether an index file lies where the key has its own.
+pub(super) fn is_place_of(bucket: &Path, key: &Key) -> bool {
+    let name = hex::encode(Sha1::digest(key.as_str()));
+    let parts = [&name[4..], &name[2..4], &name[..2], INDEX, DATA];
+    let mut found = bucket.components().rev().map(Component::as_os_str);
+    parts.iter().all(|part| found.next().is_some_and(|found| found == *part))
+        && found.next().is_some_and(|found| found == &*space_name(key.namespace()))
 }
 
 /// The name of a namespace's directory, from its encoded path.
@@ -109,5 +119,8 @@ mod tests {
         cacache::index::insert(&place.data, key.as_str(), cacache::WriteOpts::new()).unwrap();
         assert!(place.bucket.is_file());
         assert_eq!(slot_of(&place.bucket), Some(place.slot));
+        assert!(is_place_of(&place.bucket, &key));
+        let other = Key::new(&Namespace::root().child("n").unwrap(), "k").unwrap();
+        assert!(!is_place_of(&place.bucket, &other));
     }
 }

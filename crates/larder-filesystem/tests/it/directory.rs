@@ -71,6 +71,17 @@ async fn many_can_open_a_new_directory_at_once() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn where_no_directory_can_be_made_the_path_is_named() {
+    let error = FileSystemStore::builder("/proc/larder/c").open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.to_string().starts_with("`path` is /proc/larder/c: no directory can be made there: "),
+        "{error}"
+    );
+}
+
 #[test]
 fn outside_a_runtime_it_says_so() {
     let home = tempfile::tempdir().unwrap();
@@ -78,4 +89,26 @@ fn outside_a_runtime_it_says_so() {
     let polled = opening.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     let std::task::Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
     assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn it_says_what_it_promises() {
+    use larder_core::{CacheStore, Hazard};
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let said = FileSystemStore::builder(&path).max_entries(77).open().await.unwrap().guarantees();
+    for hazard in
+        [Hazard::Processes, Hazard::Eviction, Hazard::ClockSkew, Hazard::Rollback, Hazard::PowerLoss]
+    {
+        assert!(said.is_weakened_by(hazard), "{said}");
+    }
+    assert!(!said.is_weakened_by(Hazard::Restart));
+    let text = said.to_string();
+    assert!(
+        text.contains("NFS") && text.contains("over 77 entries") && text.contains("`durability = data`"),
+        "{text}"
+    );
+    let durable = FileSystemStore::builder(&path).durability(larder_filesystem::Durability::Data);
+    let said = durable.open().await.unwrap().guarantees();
+    assert!(!said.is_weakened_by(Hazard::PowerLoss), "{said}");
 }

@@ -2,18 +2,21 @@ use std::fs;
 
 use larder_core::{CacheStore, Expiry, Key, Namespace};
 
-use crate::{bytes, eventually, files, files_in, key, open, put, text};
+use crate::{LARGE, bytes, eventually, files, files_in, key, open, put, text};
 
 #[tokio::test]
 async fn equal_values_are_independent() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("c");
     let store = open(&path).await;
-    put(&store, "a", "same").await;
-    put(&store, "b", "same").await;
-    assert_eq!(files_in(&path, "content-v2").len(), 2);
-    assert!(store.delete(&key("a")).await.unwrap());
-    assert_eq!(text(&store, "b").await.as_deref(), Some("same"));
+    let large = "same".repeat(LARGE);
+    for (value, contents) in [("same", 0), (&large, 2)] {
+        put(&store, "a", value).await;
+        put(&store, "b", value).await;
+        assert_eq!(files_in(&path, "content-v2").len(), contents);
+        assert!(store.delete(&key("a")).await.unwrap());
+        assert_eq!(text(&store, "b").await.as_deref(), Some(value));
+    }
 }
 
 #[tokio::test]
@@ -22,7 +25,7 @@ async fn deleting_leaves_no_files() {
     let path = home.path().join("c");
     let store = open(&path).await;
     for number in 0..20 {
-        put(&store, &number.to_string(), "x").await;
+        put(&store, &number.to_string(), &"x".repeat(number % 2 * LARGE + 1)).await;
         store
             .touch(&key(&number.to_string()), Expiry::After(std::time::Duration::from_hours(1)))
             .await
@@ -56,7 +59,7 @@ async fn a_clear_is_seen_at_once_and_spares_what_is_foreign() {
     for file in &foreign {
         fs::write(file, "mine").unwrap();
     }
-    let within = path.join("spaces/1_shop_/data/content-v2/notes.txt");
+    let within = path.join("spaces/1_shop_/data/index-v5/notes.txt");
     fs::write(within, "mine").unwrap();
     store.clear(&shop).await.unwrap();
     assert_eq!(other.keys(&shop).await.unwrap(), []);
@@ -80,17 +83,47 @@ async fn namespaces_that_differ_in_case_are_apart() {
 }
 
 #[tokio::test]
-async fn cacache_reads_the_index() {
+async fn cacache_reads_the_index_and_the_contents() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("c");
     let store = open(&path).await;
-    put(&store, "k", "value").await;
+    put(&store, "small", "value").await;
+    put(&store, "large", &"value".repeat(LARGE)).await;
     let data = path.join("spaces/1_/data");
-    let found = cacache::metadata_sync(&data, key("k").as_str()).unwrap().unwrap();
+    let found = cacache::metadata_sync(&data, key("small").as_str()).unwrap().unwrap();
+    // The value is in the index file, after a byte for its kind.
+    let file =
+        fs::read(files_in(&path, "index-v5").into_iter().find(|file| len(file) < 1_024).unwrap()).unwrap();
+    let value = &file[file.len() - found.size..];
+    assert!(value.len() == 6 && value.ends_with(b"value"));
+    found.integrity.check(value).unwrap();
+    let found = cacache::metadata_sync(&data, key("large").as_str()).unwrap().unwrap();
     let content = cacache::read_hash_sync(&data, &found.integrity).unwrap();
     assert!(content.ends_with(b"value") && content.len() == found.size);
-    assert_eq!(
-        cacache::list_sync(&data).map(|entry| entry.unwrap().key).collect::<Vec<_>>(),
-        [key("k").as_str()]
-    );
+    let mut names: Vec<_> = cacache::list_sync(&data).map(|entry| entry.unwrap().key).collect();
+    names.sort();
+    assert_eq!(names, [key("large").as_str(), key("small").as_str()]);
+}
+
+#[tokio::test]
+async fn a_value_of_any_size_is_kept_and_replaced_by_one_of_any_other() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let store = open(&path).await;
+    let limit = LARGE - 1;
+    let sizes = [0, 1, 8_000, 9_000, limit - 1, limit, limit + 1, 3 * limit, 0, limit + 1, 5, limit - 1];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let value = char::from(b'a' + u8::try_from(number).unwrap()).to_string().repeat(size);
+        put(&store, "k", &value).await;
+        assert_eq!(text(&store, "k").await.as_deref(), Some(&*value), "{size}");
+        assert!(store.touch(&key("k"), Expiry::After(std::time::Duration::from_hours(1))).await.unwrap());
+        assert_eq!(text(&store, "k").await.as_deref(), Some(&*value), "{size}");
+        assert_eq!(files_in(&path, "index-v5").len(), 1);
+        assert_eq!(files_in(&path, "content-v2").len(), usize::from(size >= limit), "{size}");
+        assert_eq!(files_in(&path, "tmp").len(), 0, "{size}");
+    }
+}
+
+fn len(file: &std::path::Path) -> u64 {
+    fs::metadata(file).unwrap().len()
 }

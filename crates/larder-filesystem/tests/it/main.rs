@@ -18,6 +18,9 @@ use std::{
 use larder_core::{CacheStore, Expiry, Key, Namespace, Value};
 use larder_filesystem::FileSystemStore;
 
+/// A value of so many bytes has a file of its own: what is kept, a byte for its kind included, is over 256 KiB.
+const LARGE: usize = (256 << 10) + 1;
+
 fn key(text: &str) -> Key {
     Key::new(&Namespace::root(), text).unwrap()
 }

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use larder_core::{CacheStore, Clock, Expiry, ManualClock, Timestamp};
 use larder_filesystem::FileSystemStore;
 
-use crate::{bytes, eventually, files_in, key, put, text};
+use crate::{LARGE, bytes, eventually, files_in, key, put, text};
 
 #[tokio::test]
 async fn deadlines_hold_across_a_restart() {
@@ -34,9 +34,10 @@ async fn an_idle_store_lets_go_of_what_has_expired() {
     let store = builder.sweep_every(Duration::from_mins(1)).open().await.unwrap();
     for number in 0..20 {
         let expiry = Expiry::After(Duration::from_secs(30));
-        store.set(&key(&number.to_string()), bytes("x"), expiry).await.unwrap();
+        let value = bytes(&"x".repeat(number % 2 * LARGE + 1));
+        store.set(&key(&number.to_string()), value, expiry).await.unwrap();
     }
-    put(&store, "stays", "x").await;
+    put(&store, "stays", &"x".repeat(LARGE)).await;
     eventually("swept", || {
         clock.advance(Duration::from_secs(20));
         files_in(&path, "index-v5").len() == 1

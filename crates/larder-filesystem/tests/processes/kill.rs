@@ -17,7 +17,8 @@ use crate::support::{count, key, path, runtime, start};
 
 /// `<kills>x<values>`, for more than the usual: `LARDER_KILLS=20x10000`.
 const EXAM: &str = "LARDER_KILLS";
-const SIZE: usize = 100_000;
+/// Of most values, and of every eighth: those lie in the index, these in a file of their own.
+const SIZES: [usize; 2] = [100_000, 300_000];
 
 fn plan() -> (usize, usize) {
     let Ok(plan) = env::var(EXAM) else { return (3, 400) };
@@ -25,9 +26,17 @@ fn plan() -> (usize, usize) {
     (kills.parse().expect("a number of kills"), values.parse().expect("a number of values"))
 }
 
+fn is_large(number: usize) -> bool {
+    number % 8 == 7
+}
+
+fn size(number: usize) -> usize {
+    SIZES[usize::from(is_large(number))]
+}
+
 /// A value that shows whose it is and whether it is whole.
 fn value(number: usize, round: u8) -> Vec<u8> {
-    let mut bytes = vec![round; SIZE];
+    let mut bytes = vec![round; size(number)];
     bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
     bytes
 }
@@ -36,8 +45,11 @@ pub(crate) fn child() -> ExitCode {
     let values = plan().1;
     runtime().block_on(async {
         let store = FileSystemStore::builder(path()).max_bytes(64 << 30).open().await.unwrap();
-        let first = Value::Bytes(value(0, 0).into());
-        store.set(&key("0"), first, Expiry::Never).await.unwrap();
+        // One of each size.
+        for number in [0, 7] {
+            let first = Value::Bytes(value(number, 0).into());
+            store.set(&key(&number.to_string()), first, Expiry::Never).await.unwrap();
+        }
         fs::write(path().with_extension("ready"), "").unwrap();
         for round in 0.. {
             let writes = (0..values).map(|number| {
@@ -79,22 +91,24 @@ fn kill_one(path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every key that is listed must be readable and whole. How many there are.
-async fn check(store: &FileSystemStore) -> Result<usize, Failed> {
+/// Every key that is listed must be readable and whole. How many there are, and how many of them are large.
+async fn check(store: &FileSystemStore) -> Result<(usize, usize), Failed> {
     let keys = store.keys(&Namespace::root()).await?;
+    let mut large = 0;
     for key in &keys {
         let Some(Value::Bytes(seen)) = store.get(key).await? else {
             return Err(format!("{key:?} is listed and not readable").into());
         };
         let number: usize = key.text().unwrap().parse()?;
-        if seen.len() != SIZE
+        large += usize::from(is_large(number));
+        if seen.len() != size(number)
             || seen[..8] != (number as u64).to_be_bytes()
             || seen[8..].iter().any(|byte| *byte != seen[8])
         {
             return Err(format!("{key:?} is torn").into());
         }
     }
-    Ok(keys.len())
+    Ok((keys.len(), large))
 }
 
 /// Waits until the background has made true what it must.
@@ -114,10 +128,6 @@ fn temporary(path: &Path) -> usize {
     count(path, "tmp")
 }
 
-fn contents(path: &Path) -> usize {
-    count(path, "content-v2")
-}
-
 pub(crate) fn kill_and_reopen() -> Result<(), Failed> {
     let home = tempfile::tempdir()?;
     let path = home.path().join("cache");
@@ -131,12 +141,13 @@ pub(crate) fn kill_and_reopen() -> Result<(), Failed> {
             if left > 0 {
                 return Err(Failed::from(format!("{left} temporary files after opening alone")));
             }
-            let kept = check(&store).await?;
-            if kept == 0 {
+            let (kept, large) = check(&store).await?;
+            if large == 0 || kept == large {
                 return Err("nothing was kept".into());
             }
-            if !eventually(Duration::from_secs(20), || contents(&path) == kept).await {
-                return Err(format!("{} contents for {kept} entries", contents(&path)).into());
+            let files = || (count(&path, "index-v5"), count(&path, "content-v2"));
+            if !eventually(Duration::from_secs(20), || files() == (kept, large)).await {
+                return Err(format!("{:?} files for {kept} entries, {large} of them large", files()).into());
             }
             store
                 .set(&Key::new(&Namespace::root(), "0")?, Value::Bytes(value(0, 1).into()), Expiry::Never)

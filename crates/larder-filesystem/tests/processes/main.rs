@@ -5,6 +5,8 @@
 mod counters;
 mod kill;
 mod loads;
+#[cfg(unix)]
+mod stranger;
 mod suite;
 mod support;
 
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
             "writer" => kill::child(),
             "counter" => counters::child(),
             "loader" => loads::child(),
+            #[cfg(unix)]
+            "stranger" => stranger::child(),
             other => panic!("an unknown role: {other}"),
         };
     }
@@ -26,6 +30,8 @@ fn main() -> ExitCode {
         Trial::test("the_suite_passes_in_four_processes_at_once", suite::four_processes),
         Trial::test("a_killed_writer_leaves_whole_entries_and_nothing_else", kill::kill_and_reopen),
         Trial::test("a_killed_writers_files_go_while_others_stay_open", kill::kill_beside_others),
+        #[cfg(unix)]
+        Trial::test("the_directory_of_another_user_is_refused_in_words", stranger::refused),
         Trial::test("counters_and_claims_are_exact_across_processes", counters::exact),
         Trial::test("loads_beside_deletes_and_clears_are_never_mixed_up", loads::race),
     ];

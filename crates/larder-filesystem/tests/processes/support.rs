@@ -15,16 +15,15 @@ const NUMBER: &str = "LARDER_FILESYSTEM_NUMBER";
 
 /// This program once more, in a role, as one of several.
 pub(crate) fn start(role: &str, path: &Path, number: usize) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .env(ROLE, role)
-        .env(PATH, path)
-        .env(NUMBER, number.to_string())
-        // For the role that is a test program itself: four of them share the processors, and what `len` counts is four
-        // times as much, so that its time says nothing.
-        .args(["--test-threads=2", "--skip=errors::every_operation_ends_in_time"])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+    command(&env::current_exe().unwrap(), role, path, number).stdout(Stdio::null()).spawn().unwrap()
+}
+
+pub(crate) fn command(program: &Path, role: &str, path: &Path, number: usize) -> Command {
+    let mut command = Command::new(program);
+    command.env(ROLE, role).env(PATH, path).env(NUMBER, number.to_string());
+    // For the role that is a test program itself: four of them share the processors.
+    command.arg("--test-threads=2");
+    command
 }
 
 pub(crate) fn path() -> PathBuf {
