@@ -1,0 +1,186 @@
+//! The clients, as a cache needs them, and the tasks that keep them going.
+
+use std::{sync::Arc, time::Duration};
+
+use fred::{
+    clients::{Client, Pool},
+    interfaces::ClientLike as _,
+    types::{
+        RespVersion,
+        config::{
+            ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy,
+            ReplicaConfig, ReplicaFilter, Server, ServerConfig, TcpConfig,
+        },
+    },
+};
+use futures_util::future;
+use larder_core::{Clock as _, Result, Spawn as _, SystemClock, TokioSpawn, async_trait};
+use tokio::{sync::watch, task::AbortHandle};
+
+use crate::{
+    address::{Address, Host, Topology},
+    config::{ReadFrom, Settings, TlsFiles},
+    engine::Engine,
+    lane::Lane,
+};
+
+/// What the client rests between two attempts to connect, in milliseconds: twice as long each time.
+const SHORTEST_REST: u32 = 10;
+const LONGEST_REST: u32 = 500;
+/// What is added at random, so that not all clients come at once.
+const JITTER: u32 = 20;
+
+/// Uses no replica: reads go to the primary.
+struct NoReplicas;
+
+#[async_trait]
+impl ReplicaFilter for NoReplicas {
+    async fn filter(&self, _primary: &Server, _replica: &Server) -> bool {
+        false
+    }
+}
+
+/// Makes the clients and starts them.
+pub(crate) fn open(
+    settings: Settings,
+    address: &Address,
+    files: &TlsFiles,
+    sentinel: (Option<String>, Option<String>),
+    clock: &Arc<SystemClock>,
+) -> Result<Engine> {
+    let topology = address.topology.clone();
+    let config = client_config(address, files, sentinel)?;
+    let (running, ended) = watch::channel(());
+    let lane = || {
+        let client = client(&config, &settings);
+        // It listens before the client runs: no connection goes uncounted.
+        let lane = Lane::new(client, &settings, Arc::clone(clock));
+        let task = keep_running(lane.client().clone(), Arc::clone(clock), ended.clone());
+        TokioSpawn.spawn(Box::pin(task)).map(|()| lane)
+    };
+    let lanes = (0..settings.connections).map(|_| lane()).collect::<Result<Vec<_>>>()?;
+    let waiting = if settings.wait_replicas > 0 { Some(lane()?) } else { None };
+    Engine::new(settings, topology, Arc::clone(clock), lanes, waiting, Some(running))
+}
+
+/// Takes over the clients of an application, which keeps them going.
+pub(crate) fn adopt(
+    settings: Settings,
+    topology: Topology,
+    pool: &Pool,
+    clock: &Arc<SystemClock>,
+) -> Result<Engine> {
+    let lanes =
+        pool.clients().iter().map(|client| Lane::new(client.clone(), &settings, Arc::clone(clock))).collect();
+    Engine::new(settings, topology, Arc::clone(clock), lanes, None, None)
+}
+
+fn client_config(
+    address: &Address,
+    files: &TlsFiles,
+    (sentinel_username, sentinel_password): (Option<String>, Option<String>),
+) -> Result<Config> {
+    let server = |host: &Host| Server::new(host.name.clone(), host.port);
+    let servers = match &address.topology {
+        Topology::Alone(host) => ServerConfig::Centralized { server: server(host) },
+        Topology::Unix(path) => ServerConfig::Unix { path: path.clone() },
+        Topology::Sentinel { sentinels, service } => ServerConfig::Sentinel {
+            hosts: sentinels.iter().map(server).collect(),
+            service_name: service.clone(),
+            username: sentinel_username,
+            password: sentinel_password,
+        },
+        Topology::Cluster(hosts) => ServerConfig::Clustered {
+            hosts: hosts.iter().map(server).collect(),
+            policy: ClusterDiscoveryPolicy::UseCache,
+        },
+    };
+    let mut config = Config {
+        // A server that is down at the start is like one that is down later.
+        fail_fast: false,
+        server: servers,
+        username: address.username.clone(),
+        password: address.password.clone(),
+        database: address.database,
+        version: RespVersion::RESP2,
+        ..Config::default()
+    };
+    if address.tls {
+        set_tls(&mut config, files, &address.topology)?;
+    }
+    Ok(config)
+}
+
+#[cfg(feature = "tls")]
+fn set_tls(config: &mut Config, files: &TlsFiles, topology: &Topology) -> Result<()> {
+    config.tls = Some(crate::tls::config(files, topology)?);
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn set_tls(_: &mut Config, _: &TlsFiles, _: &Topology) -> Result<()> {
+    Err(larder_core::Error::new(
+        larder_core::ErrorKind::Config,
+        "the Redis address: `rediss` needs the feature `tls` of larder-redis, which is switched off",
+    ))
+}
+
+fn client(config: &Config, settings: &Settings) -> Client {
+    let performance = PerformanceConfig {
+        default_command_timeout: settings.operation_timeout,
+        ..PerformanceConfig::default()
+    };
+    let replica = ReplicaConfig {
+        filter: match settings.read_from {
+            ReadFrom::Primary => Some(Arc::new(NoReplicas)),
+            ReadFrom::Replica => None,
+        },
+        ..ReplicaConfig::default()
+    };
+    let connection = ConnectionConfig {
+        connection_timeout: settings.connect_timeout,
+        internal_command_timeout: settings.connect_timeout,
+        // Each command says how often it may be sent.
+        max_command_attempts: 1,
+        // To follow a key that is on its way, the client sends `ASKING` and takes the next answer for that to it: the answer to some
+        // command in flight. From then on each gets the answer to another one.
+        max_redirections: 0,
+        // Any other bound leaks its count, and then the client hangs.
+        max_command_buffer_len: 0,
+        unresponsive: settings.unresponsive(),
+        replica,
+        tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
+        // The client would hand such an answer to everything in flight on the connection, as if it were each one's own.
+        reconnect_errors: Vec::new(),
+        ..ConnectionConfig::default()
+    };
+    let mut policy = ReconnectPolicy::new_exponential(0, SHORTEST_REST, LONGEST_REST, 2);
+    policy.set_jitter(JITTER);
+    Client::new(config.clone(), Some(performance), Some(connection), Some(policy))
+}
+
+/// A task of the client, ended with whoever waits for it.
+struct Running(AbortHandle);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Keeps a client connecting until the store is gone. The client's own task ends at an answer that it takes for the
+/// last word (and at some inner errors); the server may say something else the next time.
+async fn keep_running(client: Client, clock: Arc<SystemClock>, mut ended: watch::Receiver<()>) {
+    let connecting = async {
+        loop {
+            let task = client.connect();
+            let _running = Running(task.abort_handle());
+            // How it ended is in the client's errors, where operations look for it.
+            let _ = task.await;
+            clock.sleep(Duration::from_millis(u64::from(LONGEST_REST))).await;
+        }
+    };
+    // Fails when the sender is dropped: with the store.
+    let closed = std::pin::pin!(ended.changed());
+    future::select(std::pin::pin!(connecting), closed).await;
+}
