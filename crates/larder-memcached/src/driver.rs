@@ -1,0 +1,343 @@
+//! What a connection does all its life: connect, take what waits, make the trip, hand out the answers.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use larder_core::{Clock as _, Error, Result, SystemClock, Timestamp};
+
+use crate::{
+    alarm::Alarm,
+    connect::{Connection, Target},
+    error::{self, Broken, Reach},
+    exchange::{Exchange, Waiting},
+    group::Group,
+    job::{Job, Op},
+    replies::Reply,
+    settings::Settings,
+};
+
+/// The most that goes into one trip.
+const TRIP_JOBS: usize = 1_024;
+const TRIP_BYTES: usize = 1 << 20;
+
+/// The shortest and the longest rest between two attempts to connect.
+const SHORTEST_REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
+/// What the driver of a connection shares with those who call on it.
+pub(crate) struct Shared {
+    pub(crate) target: Target,
+    pub(crate) settings: Arc<Settings>,
+    /// Failed attempts to connect to the server, in a row, by all its connections.
+    pub(crate) failures: Arc<AtomicU32>,
+    /// Operations that are not answered yet.
+    pub(crate) pending: Arc<AtomicUsize>,
+    /// Whether the driver has something to do though nobody waits: to connect again.
+    pub(crate) restless: AtomicBool,
+    /// Whether the driver waits for something in the queue. It leaves no waker: most who come poll it themselves.
+    idle: AtomicBool,
+    /// When the last operation was asked for, by the machine's clock, in nanoseconds.
+    recent: AtomicU64,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Why there is no connection, while none is being made.
+    down: Option<Error>,
+}
+
+impl Shared {
+    pub(crate) fn new(target: Target, settings: Arc<Settings>, failures: Arc<AtomicU32>) -> Self {
+        Self {
+            target,
+            settings,
+            failures,
+            pending: Arc::default(),
+            restless: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+            recent: AtomicU64::new(0),
+            queue: Mutex::default(),
+        }
+    }
+
+    /// Puts operations in the queue, in order. While the server cannot be reached that is an error at once.
+    pub(crate) fn push(&self, jobs: impl IntoIterator<Item = Job>) -> Result<()> {
+        let mut queue = self.queue();
+        if let Some(error) = &queue.down {
+            return Err(error.clone());
+        }
+        queue.jobs.extend(jobs);
+        Ok(())
+    }
+
+    /// Somebody has looked at the clock.
+    pub(crate) fn saw(&self, now: Timestamp) {
+        self.recent.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether what was put in the queue may have escaped the driver, so that it has to be polled once more.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::SeqCst)
+    }
+
+    /// Ready once something is in the queue.
+    fn poll_work(&self) -> Poll<()> {
+        // Said before looking, so that whoever comes after the look sees it.
+        self.idle.store(true, Ordering::SeqCst);
+        if !self.has_work() {
+            return Poll::Pending;
+        }
+        self.idle.store(false, Ordering::SeqCst);
+        Poll::Ready(())
+    }
+
+    /// Answers everything that waits, because nobody will drive it.
+    pub(crate) fn abandon(&self) {
+        let jobs = std::mem::take(&mut self.queue().jobs);
+        for job in jobs {
+            job.waiter.answer(Err(error::cut_off(&self.settings.name, Reach::Waiting)));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As much as goes into one trip. What waited too long is not sent any more.
+    fn take(&self, now: Timestamp) -> Vec<Job> {
+        self.expire(now);
+        let mut queue = self.queue();
+        let mut bytes = 0;
+        let fits = |job: &Job| {
+            bytes += match &job.op {
+                Op::Set { item, .. } => item.len(),
+                Op::Change { change, .. } => change.size(),
+                Op::Get { .. } | Op::Delete { .. } | Op::Ping => 0,
+            };
+            bytes <= TRIP_BYTES
+        };
+        let count = queue.jobs.iter().take(TRIP_JOBS).map(fits).take_while(|fits| *fits).count();
+        let count = count.max(1).min(queue.jobs.len());
+        queue.jobs.drain(..count).collect()
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queue().jobs.is_empty()
+    }
+
+    /// When the first one in the queue must have an answer.
+    fn oldest(&self) -> Option<Timestamp> {
+        Some(self.queue().jobs.front()?.waiter.ends)
+    }
+
+    /// Answers those in the queue whose time is over.
+    fn expire(&self, now: Timestamp) {
+        let mut over = Vec::new();
+        {
+            let mut queue = self.queue();
+            while queue.jobs.front().is_some_and(|job| job.waiter.ends <= now) {
+                over.extend(queue.jobs.pop_front());
+            }
+        }
+        for job in over {
+            let Settings { name, operation_timeout, .. } = &*self.settings;
+            job.waiter.answer(Err(error::timed_out(name, Reach::Waiting, *operation_timeout)));
+        }
+    }
+
+    fn up(&self) {
+        self.queue().down = None;
+        self.restless.store(false, Ordering::SeqCst);
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    fn down(&self, error: &Error) {
+        let jobs = {
+            let mut queue = self.queue();
+            queue.down = Some(error.clone());
+            std::mem::take(&mut queue.jobs)
+        };
+        self.restless.store(true, Ordering::SeqCst);
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        for job in jobs {
+            job.waiter.answer(Err(error.clone()));
+        }
+    }
+}
+
+/// Drives one connection for ever. It owns the connection and everything that is on its way there; whoever polls it only
+/// lends time.
+pub(crate) async fn drive(shared: Arc<Shared>) {
+    let mut alarm = Alarm::default();
+    let mut connection: Option<Connection> = None;
+    loop {
+        if !shared.restless.load(Ordering::SeqCst) {
+            poll_fn(|_| shared.poll_work()).await;
+        }
+        if let Some(idle) = &mut connection
+            && !idle.line.is_quiet().await
+        {
+            // It was closed, most likely by a restart. Nothing was sent on it, so nothing is lost.
+            connection = None;
+        }
+        let mut current = match connection.take() {
+            Some(idle) => idle,
+            None => connected(&shared, &mut alarm).await,
+        };
+        if serve(&shared, &mut current, &mut alarm).await.is_ok() {
+            connection = Some(current);
+        } else {
+            shared.restless.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Connects, however long it takes; meanwhile everyone who waits learns of each failure.
+async fn connected(shared: &Shared, alarm: &mut Alarm) -> Connection {
+    let mut rests = rests();
+    loop {
+        match attempt(shared, alarm).await {
+            Ok(connection) => {
+                shared.up();
+                return connection;
+            }
+            Err(error) => {
+                shared.down(&error);
+                SystemClock::new().sleep(rests.next().unwrap_or(LONGEST_REST)).await;
+            }
+        }
+    }
+}
+
+/// The rests between attempts, so that many processes do not come back at once: of each, up to half is chance.
+fn rests() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(SHORTEST_REST / 2)
+        .with_max_delay(LONGEST_REST / 2)
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .build()
+        .map(|rest| rest.clamp(SHORTEST_REST, LONGEST_REST))
+}
+
+async fn attempt(shared: &Shared, alarm: &mut Alarm) -> Result<Connection> {
+    let Settings { name, connect_timeout, operation_timeout, .. } = &*shared.settings;
+    let limit = alarm.now().saturating_add(*connect_timeout);
+    let mut connecting = pin!(shared.target.connect());
+    loop {
+        // Who comes into an empty queue has its whole time before it.
+        let next = shared.oldest().unwrap_or_else(|| alarm.now().saturating_add(*operation_timeout));
+        let ended = poll_fn(|context| match connecting.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => alarm.poll_at(limit.min(next), context).map(|()| None),
+        });
+        if let Some(result) = ended.await {
+            return result;
+        }
+        let now = alarm.now();
+        shared.expire(now);
+        if now >= limit {
+            let message = format!("no connection within {connect_timeout:?}");
+            return Err(error::unreachable(name, std::io::Error::new(std::io::ErrorKind::TimedOut, message)));
+        }
+    }
+}
+
+/// Makes trips until nothing is left to do. An error means that the connection must not be used again.
+async fn serve(shared: &Shared, connection: &mut Connection, alarm: &mut Alarm) -> Result<(), Broken> {
+    let settings = &*shared.settings;
+    let mut going_on: Vec<Group> = Vec::new();
+    // Who ends a rest has just looked at the clock: doing so again would cost a single operation a measurable part.
+    let mut now = Timestamp::from_nanos(shared.recent.load(Ordering::Relaxed));
+    loop {
+        let jobs = shared.take(now);
+        if jobs.is_empty() && going_on.is_empty() {
+            return Ok(());
+        }
+        let mut exchange = Exchange::plan(going_on, jobs, connection, settings);
+        if exchange.is_empty() {
+            going_on = Vec::new();
+            continue;
+        }
+        let keys: Vec<&str> = exchange.asked.keys().map(String::as_str).collect();
+        let limit = now.saturating_add(settings.operation_timeout);
+        let made = trip(shared, &keys, &mut exchange.waiting, connection, alarm, limit).await;
+        match made {
+            Ok((replies, found)) => {
+                let (next, broken) = exchange.end(replies, found, settings);
+                let beyond = connection.line.wire().has_more().then_some(Broken::OutOfStep);
+                if let Some(broken) = broken.or(beyond) {
+                    for mut group in next {
+                        group.fail(&error::lost(&settings.name, Reach::Waiting, &broken));
+                    }
+                    return Err(broken);
+                }
+                going_on = next;
+                now = alarm.now();
+            }
+            Err(broken) => {
+                let has_sent = connection.line.wire().has_sent();
+                exchange.waiting.fail(has_sent, settings, &broken);
+                return Err(broken);
+            }
+        }
+    }
+}
+
+/// What a trip brings: the answers to our own commands, and the values read.
+type Brought = (Vec<Reply>, HashMap<String, Vec<u8>>);
+
+/// One trip, within the operation timeout. Those whose own time ends before that are told so meanwhile.
+async fn trip(
+    shared: &Shared,
+    keys: &[&str],
+    waiting: &mut Waiting,
+    connection: &mut Connection,
+    alarm: &mut Alarm,
+    limit: Timestamp,
+) -> Result<Brought, Broken> {
+    let settings = &*shared.settings;
+    let mut trip = pin!(travel(keys, connection));
+    loop {
+        let oldest = shared.oldest().unwrap_or(Timestamp::MAX).min(waiting.oldest());
+        let ended = poll_fn(|context| match trip.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => alarm.poll_at(limit.min(oldest), context).map(|()| None),
+        });
+        if let Some(result) = ended.await {
+            return result;
+        }
+        let now = alarm.now();
+        waiting.expire(now, settings);
+        shared.expire(now);
+        if now >= limit {
+            return Err(Broken::TimedOut(settings.operation_timeout));
+        }
+    }
+}
+
+async fn travel(keys: &[&str], connection: &mut Connection) -> Result<Brought, Broken> {
+    let Connection { line, protocol, .. } = connection;
+    let found = if keys.is_empty() {
+        line.answers().await?;
+        HashMap::new()
+    } else {
+        line.wire().mark_end();
+        // Its answer comes last, so that nothing behind it can get lost in the client's own buffer.
+        protocol.get_multi(keys).await?
+    };
+    Ok((line.wire().take_replies(), found))
+}

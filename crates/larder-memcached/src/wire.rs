@@ -1,0 +1,213 @@
+//! A connection's stream: what is written waits until something is read, then questions and answers go in one trip.
+
+use std::{
+    collections::VecDeque,
+    future::{Future as _, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+
+use crate::replies::{Expected, Reply};
+
+/// TCP, a Unix socket, or TLS over one.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// Buffers above this are given back once they are empty.
+const KEPT: usize = 256 * 1024;
+
+/// The stream that memcache-async speaks over. Commands of our own are put before its own; the answers to them are read here, before
+/// it sees any.
+pub(crate) struct Wire {
+    socket: Box<dyn Socket>,
+    out: Vec<u8>,
+    sent: usize,
+    /// Where commands begin in what is to be sent, the first one apart: over TLS, each is sent by itself. What lies behind
+    /// a value in the same TLS record is in the server's hands without its noticing (memcached 1.6.18): it would wait for
+    /// more to arrive, and we for its answer.
+    ends: Option<VecDeque<usize>>,
+    input: BytesMut,
+    expected: VecDeque<Expected>,
+    replies: Vec<Reply>,
+    /// Whether any byte of this trip has left.
+    has_sent: bool,
+}
+
+impl Wire {
+    pub(crate) fn new(socket: Box<dyn Socket>, is_tls: bool) -> Self {
+        Self {
+            socket,
+            out: Vec::new(),
+            sent: 0,
+            ends: is_tls.then(VecDeque::new),
+            input: BytesMut::new(),
+            expected: VecDeque::new(),
+            replies: Vec::new(),
+            has_sent: false,
+        }
+    }
+
+    /// Begins a trip.
+    pub(crate) fn begin(&mut self) {
+        self.has_sent = false;
+        self.replies.clear();
+    }
+
+    /// Where a command of our own is written, with what answers it.
+    pub(crate) fn command(&mut self, answers: Expected) -> &mut Vec<u8> {
+        self.mark_end();
+        self.expected.push_back(answers);
+        &mut self.out
+    }
+
+    /// Writes a command that asks for the item under a key.
+    pub(crate) fn item_command(&mut self, verb: &str, key: String) {
+        self.mark_end();
+        for part in [verb, " ", &key, "\r\n"] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
+        self.expected.push_back(Expected::Item(key));
+    }
+
+    /// Ends the last command, before the client crate or we write another.
+    pub(crate) fn mark_end(&mut self) {
+        if let Some(ends) = &mut self.ends {
+            ends.push_back(self.out.len());
+        }
+    }
+
+    /// Whether more was read than was asked for.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Whether a byte has left since the trip began: before that nothing can have had an effect.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.has_sent
+    }
+
+    pub(crate) fn take_replies(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.replies)
+    }
+
+    /// A server that went away has closed it; anything to read means that the two sides are out of step.
+    fn is_quiet(&mut self, context: &mut Context<'_>) -> bool {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        self.input.is_empty()
+            && self.out.is_empty()
+            && Pin::new(&mut self.socket).poll_read(context, &mut buffer).is_pending()
+    }
+
+    /// Sends what the socket takes now.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        while self.sent < self.out.len() {
+            let mut end = self.out.len();
+            if let Some(ends) = &mut self.ends {
+                while ends.front().is_some_and(|end| *end <= self.sent) {
+                    ends.pop_front();
+                }
+                end = ends.front().copied().unwrap_or(end);
+            }
+            match Pin::new(&mut self.socket).poll_write(context, &self.out[self.sent..end])? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => {
+                    self.sent += count;
+                    self.has_sent = true;
+                }
+                Poll::Pending => return Ok(()),
+            }
+        }
+        if Pin::new(&mut self.socket).poll_flush(context)?.is_ready() {
+            self.out.clear();
+            self.out.shrink_to(KEPT);
+            self.ends.iter_mut().for_each(VecDeque::clear);
+            self.sent = 0;
+        }
+        Ok(())
+    }
+
+    /// Reading never waits for sending to end: a server that waits for us to read would wait for ever.
+    fn poll_answers(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(context)?;
+        while let Some(next) = self.expected.front() {
+            if let Some(reply) = next.take(&mut self.input)? {
+                self.replies.push(reply);
+                self.expected.pop_front();
+                continue;
+            }
+            let read = pin!(self.socket.read_buf(&mut self.input));
+            if ready!(read.poll(context))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The wire as memcache-async holds it, which keeps its stream to itself. Nobody ever waits for the lock.
+#[derive(Clone)]
+pub(crate) struct Line(Arc<Mutex<Wire>>);
+
+impl Line {
+    pub(crate) fn new(wire: Wire) -> Self {
+        Self(Arc::new(Mutex::new(wire)))
+    }
+
+    pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends, and reads the answers to all our own commands.
+    pub(crate) async fn answers(&self) -> io::Result<()> {
+        poll_fn(|context| self.wire().poll_answers(context)).await
+    }
+
+    /// Whether the connection is as it should be between two trips: open, and with nothing to read.
+    pub(crate) async fn is_quiet(&self) -> bool {
+        poll_fn(|context| Poll::Ready(self.wire().is_quiet(context))).await
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = &mut *self.wire();
+        ready!(wire.poll_answers(context))?;
+        if wire.input.is_empty() {
+            return Pin::new(&mut wire.socket).poll_read(context, buffer);
+        }
+        let count = buffer.remaining().min(wire.input.len());
+        buffer.put_slice(&wire.input[..count]);
+        wire.input.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writing only collects, and flushing does not wait: reading sends.
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.wire().out.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire().socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,90 @@
+//! Settings that are wrong say which, and nothing says a password.
+
+use std::time::Duration;
+
+use larder_core::{CacheStore, ErrorKind};
+use larder_memcached::{MemcachedStore, MemcachedStoreBuilder};
+
+use crate::{
+    key, namespace,
+    support::{self, TLS},
+};
+
+fn builder() -> MemcachedStoreBuilder {
+    MemcachedStore::builder("memcached://127.0.0.1:1")
+}
+
+#[tokio::test]
+async fn every_refusal_names_the_setting() {
+    let hour = Duration::from_hours(1);
+    for (builder, says) in [
+        (builder().lanes(0), "`lanes` is 0: it must be from 1 to 8"),
+        (builder().lanes(9), "`lanes`"),
+        (builder().max_in_flight(0), "`max_in_flight`"),
+        (builder().max_value_bytes(0), "`max_value_bytes`"),
+        (builder().connect_timeout(Duration::ZERO), "`connect_timeout` is 0ns: it must be from 1ms to 600s"),
+        (builder().operation_timeout(hour), "`operation_timeout`"),
+        (builder().prefix("p".repeat(51)), "`prefix` has 51 bytes: the limit is 50"),
+        (builder().prefix("a b"), "`prefix`"),
+        (builder().prefix("a/"), "`prefix`"),
+        (builder().ca("/nowhere.pem"), "`ca` is for TLS"),
+        (builder().credentials("a b", "s3cret"), "`user` and `password`"),
+        (MemcachedStore::builder("memcached://u:s3cret@a").credentials("u", "s3cret"), "`credentials`"),
+        (MemcachedStore::builder("memcacheds://a").ca("/nowhere.pem"), "`ca`: not a readable PEM file"),
+        (MemcachedStore::builder("memcached+sasl://u:s3cret@a"), "ASCII authentication, `memcached -Y FILE`"),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{says}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error}{error:?}").contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn without_a_runtime_it_says_so() {
+    let error = builder().build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("Tokio runtime"), "{error}");
+}
+
+#[tokio::test]
+async fn no_password_is_ever_shown() {
+    let builder = MemcachedStore::builder("memcached://me:s3cret@127.0.0.1:1").prefix("app:");
+    let shown = format!("{builder:?}");
+    let store = builder.build().unwrap();
+    let error = store.get(&key(&namespace("config"), "key")).await.unwrap_err();
+    let all = format!("{shown} {store:?} {error} {error:?} {:?} {}", store.servers(), store.guarantees());
+    assert!(!all.contains("s3cret"), "{all}");
+    assert!(all.contains("127.0.0.1:1") && all.contains("app:"), "{all}");
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_hears_why() {
+    let (address, ca) = support::address(TLS).unwrap();
+    let ca = ca.unwrap().replace("ca=", "");
+    let (scheme, server) = (address.split("://").next().unwrap(), address.rsplit('@').next().unwrap());
+    let key = key(&namespace("config"), "key");
+    for (credentials, says) in
+        [("", "asks for a user and a password"), ("larder:wr0ng@", "refused the user or the password")]
+    {
+        let builder = MemcachedStore::builder(format!("{scheme}://{credentials}{server}"));
+        let store = builder.ca(&ca).connect_timeout(Duration::from_secs(4)).build().unwrap();
+        let error = store.get(&key).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_verified() {
+    let (address, _) = support::address(TLS).unwrap();
+    // Nobody on this machine vouches for it; a machine that trusts nobody at all says so before.
+    let builder = MemcachedStore::builder(address).connect_timeout(Duration::from_secs(4));
+    let error = match builder.build() {
+        Ok(store) => store.get(&key(&namespace("config"), "key")).await.unwrap_err(),
+        Err(error) => error,
+    };
+    let expected = (error.kind(), error.to_string().contains("certificate"));
+    assert!(matches!(expected, (ErrorKind::Unavailable | ErrorKind::Config, true)), "{error}");
+}
