@@ -1,0 +1,269 @@
+//! How a connection comes about.
+
+use std::{fmt, path::Path, time::Duration};
+
+use deadpool_postgres::{ClientWrapper, Object, Pool, PoolError};
+use futures_util::future::{Either, select};
+use larder_core::{BoxFuture, Clock, Error, ErrorKind, Result, Spawn, SystemClock, TokioSpawn};
+use tokio::sync::oneshot;
+use tokio_postgres::{Client, Config, NoTls, config};
+
+use crate::{
+    SslMode,
+    address::{Address, Host},
+    conn::Conn,
+    error::{self, Effect},
+    schema::{self, Found},
+    settings::Settings,
+    sql::{self, Sql},
+};
+
+/// How long a connection that is no longer needed may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Who makes connections.
+pub(crate) enum Server {
+    Own { config: Box<Config>, name: String, tls: Tls },
+    Pool(Pool),
+}
+
+#[derive(Clone)]
+pub(crate) enum Tls {
+    None,
+    #[cfg(feature = "tls")]
+    Rustls(Box<tokio_postgres_rustls::MakeRustlsConnect>),
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Point operations, which must be short.
+    Point,
+    /// Upkeep and walks through many entries, which may take longer.
+    Walk,
+}
+
+impl Server {
+    pub(crate) fn at(address: &Address, sslmode: SslMode, ca: Option<&Path>) -> Result<Self> {
+        let mut config = Config::new();
+        for (host, port) in &address.hosts {
+            match host {
+                Host::Tcp(name) => config.host(name),
+                Host::Unix(directory) => config.host_path(directory),
+            };
+            config.port(*port);
+        }
+        if let Some(user) = &address.user {
+            config.user(user);
+        }
+        if let Some(password) = &address.password {
+            config.password(password);
+        }
+        if let Some(database) = &address.database {
+            config.dbname(database);
+        }
+        if address.hosts.len() > 1 {
+            config.target_session_attrs(config::TargetSessionAttrs::ReadWrite);
+        }
+        config.application_name("larder");
+        config.keepalives_idle(Duration::from_secs(15));
+        config.keepalives_interval(Duration::from_secs(5));
+        config.keepalives_retries(3);
+        config.tcp_user_timeout(Duration::from_secs(5));
+        let tls = tls(&mut config, sslmode, ca)?;
+        Ok(Self::Own { config: Box::new(config), name: address.name(), tls })
+    }
+
+    /// For people.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Own { name, .. } => name,
+            Self::Pool(_) => "pool",
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+fn tls(config: &mut Config, sslmode: SslMode, ca: Option<&Path>) -> Result<Tls> {
+    config.ssl_mode(match sslmode {
+        SslMode::Disable if ca.is_some() => return Err(needless_ca()),
+        SslMode::Disable => config::SslMode::Disable,
+        SslMode::Prefer => config::SslMode::Prefer,
+        SslMode::Require => config::SslMode::Require,
+    });
+    if sslmode == SslMode::Disable {
+        return Ok(Tls::None);
+    }
+    Ok(Tls::Rustls(Box::new(crate::tls::connector(ca)?)))
+}
+
+#[cfg(not(feature = "tls"))]
+fn tls(config: &mut Config, sslmode: SslMode, ca: Option<&Path>) -> Result<Tls> {
+    if sslmode != SslMode::Disable {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "`sslmode` asks for TLS, but larder-postgres was built without its feature `tls`",
+        ));
+    }
+    if ca.is_some() {
+        return Err(needless_ca());
+    }
+    config.ssl_mode(config::SslMode::Disable);
+    Ok(Tls::None)
+}
+
+fn needless_ca() -> Error {
+    Error::new(ErrorKind::Config, "`ca` is given, but `sslmode` is `disable`: set it to `require`")
+}
+
+/// A client, however it came about.
+pub(crate) enum Link {
+    Own {
+        client: Client,
+        /// Dropped with the link, which ends the task that drives the connection.
+        _end: oneshot::Sender<()>,
+    },
+    /// Taken out of a pool for good.
+    Pooled(ClientWrapper),
+}
+
+impl std::ops::Deref for Link {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        match self {
+            Self::Own { client, .. } => client,
+            Self::Pooled(wrapper) => wrapper,
+        }
+    }
+}
+
+/// Makes connections as the settings say.
+pub(crate) struct Connector {
+    pub(crate) server: Server,
+    pub(crate) settings: Settings,
+    texts: Box<[String]>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("server", &self.server.name()).finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(server: Server, settings: Settings) -> Self {
+        let texts = sql::texts(&settings);
+        Self { server, settings, texts }
+    }
+
+    /// The text of a statement.
+    pub(crate) fn text(&self, sql: Sql) -> &str {
+        &self.texts[sql as usize]
+    }
+
+    /// A connection on which the table was found, ready for its role; and what tells its end, where something does.
+    pub(crate) async fn open(&self, role: Role) -> Result<(Conn, Option<oneshot::Receiver<()>>)> {
+        let (link, ended) = self.link().await?;
+        if schema::look(&link, &self.settings).await? == Found::Nothing {
+            if !self.settings.create_table {
+                return Err(schema::missing(&self.settings));
+            }
+            schema::create(&link, &self.settings).await?;
+            schema::look(&link, &self.settings).await?;
+        }
+        let mut statements = None;
+        if !self.settings.pgbouncer {
+            self.prepare_session(&link, role).await?;
+            if role == Role::Point {
+                let prepare = Sql::ALL.map(|sql| link.prepare_typed(self.text(sql), sql.types()));
+                let prepared =
+                    futures_util::future::try_join_all(prepare).await.map_err(|cause| self.refused(cause))?;
+                statements = Some(prepared.into_boxed_slice());
+            }
+        }
+        Ok((Conn::new(link, statements), ended))
+    }
+
+    /// Makes the table on a connection of its own, which has no time limit.
+    pub(crate) async fn migrate(&self) -> Result<()> {
+        let (link, _ended) = self.link().await?;
+        if schema::look(&link, &self.settings).await? == Found::Nothing {
+            schema::create(&link, &self.settings).await?;
+            if schema::look(&link, &self.settings).await? == Found::Nothing {
+                return Err(schema::missing(&self.settings));
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare_session(&self, link: &Link, role: Role) -> Result<()> {
+        let (limit, more) = match role {
+            // A plan made while the table was small would read all of it once it is not.
+            Role::Point => (self.settings.operation_timeout, "SET enable_seqscan = off;"),
+            Role::Walk => (self.settings.walk_timeout, ""),
+        };
+        let millis = limit.as_millis();
+        let text = format!(
+            "SET statement_timeout = {millis}; SET default_transaction_isolation = 'read committed'; \
+             SET jit = off; {more}"
+        );
+        link.batch_execute(&text).await.map_err(|cause| self.refused(cause))
+    }
+
+    fn refused(&self, cause: tokio_postgres::Error) -> Error {
+        if cause.as_db_error().is_some() {
+            return error::of_statement(cause, Effect::None);
+        }
+        error::of_connecting(cause, self.server.name())
+    }
+
+    async fn link(&self) -> Result<(Link, Option<oneshot::Receiver<()>>)> {
+        match &self.server {
+            Server::Pool(pool) => {
+                let object = pool.get().await.map_err(of_pool)?;
+                Ok((Link::Pooled(Object::take(object)), None))
+            }
+            Server::Own { config, tls, name } => {
+                let refused = |cause| error::of_connecting(cause, name);
+                match tls {
+                    Tls::None => {
+                        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+                        drive(client, Box::pin(connection))
+                    }
+                    #[cfg(feature = "tls")]
+                    Tls::Rustls(tls) => {
+                        let (client, connection) = config.connect((**tls).clone()).await.map_err(refused)?;
+                        drive(client, Box::pin(connection))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn of_pool(cause: PoolError) -> Error {
+    match cause {
+        PoolError::Backend(cause) => error::of_connecting(cause, "the pool's server"),
+        PoolError::Closed => Error::new(ErrorKind::Unavailable, "the pool is closed"),
+        other => Error::new(ErrorKind::Unavailable, "the pool gave no connection").with_source(other),
+    }
+}
+
+/// Drives a connection in a task of its own, until it ends or its client is gone.
+fn drive(
+    client: Client,
+    connection: BoxFuture<'static, Result<(), tokio_postgres::Error>>,
+) -> Result<(Link, Option<oneshot::Receiver<()>>)> {
+    let (end, wanted) = oneshot::channel::<()>();
+    let (tell, ended) = oneshot::channel();
+    TokioSpawn.spawn(Box::pin(async move {
+        // A client that is dropped says goodbye through the connection. A server that does not listen is left.
+        if let Either::Right((_, connection)) = select(connection, wanted).await {
+            let _ = select(connection, SystemClock::new().sleep(GOODBYE)).await;
+        }
+        // Whoever waited for it may be gone.
+        let _ = tell.send(());
+    }))?;
+    Ok((Link::Own { client, _end: end }, Some(ended)))
+}

@@ -1,0 +1,263 @@
+//! Known traps of the server and its client, each with a test.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use larder_core::{CacheStore, Error, ErrorKind, Expiry, Key, Namespace, Value};
+use larder_postgres::{
+    PostgresStore,
+    deadpool_postgres::{Config, Runtime, tokio_postgres::NoTls},
+};
+
+use crate::{SERVER, admin, bytes, eventually, fresh, key, number, open, put, support, text};
+
+#[tokio::test]
+async fn a_walk_that_waits_holds_up_no_point_operation() {
+    let store = Arc::new(fresh("it_walk").await.connections(1).build().unwrap());
+    put(&store, "held", "x").await;
+    let admin = admin().await;
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_walk WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    let clear = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.clear(&Namespace::root()).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let started = Instant::now();
+    for number in 0..20 {
+        put(&store, &number.to_string(), "quick").await;
+        assert_eq!(text(&store, &number.to_string()).await.as_deref(), Some("quick"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(!clear.is_finished());
+    admin.batch_execute("COMMIT").await.unwrap();
+    clear.await.unwrap().unwrap();
+    assert_eq!(text(&store, "held").await, None);
+}
+
+#[tokio::test]
+async fn a_statement_whose_time_is_over_is_stopped_on_the_server() {
+    let builder = fresh("it_stopped").await.connections(1).operation_timeout(Duration::from_millis(300));
+    let store = builder.build().unwrap();
+    eventually("it is connected", || async { store.get(&key("a")).await.is_ok() }).await;
+    put(&store, "held", "old").await;
+    let admin = admin().await;
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_stopped WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    let started = Instant::now();
+    let error = store.set(&key("held"), bytes("new"), Expiry::Never).await.unwrap_err();
+    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+    assert!(matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::Timeout), "{error:?}");
+    // The connection is free again though the lock is still held, and so are its callers.
+    eventually("others are served", || async { store.get(&key("other")).await.is_ok() }).await;
+    admin.batch_execute("COMMIT").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(text(&store, "held").await.as_deref(), Some("old"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_in_any_order_never_wait_for_each_other_for_ever() {
+    let store = Arc::new(open("it_deadlock").await);
+    let keys: Vec<Key> = (0..60).map(|number| key(&number.to_string())).collect();
+    let tasks: Vec<_> = (0..8)
+        .map(|task: usize| {
+            let (store, mut keys) = (Arc::clone(&store), keys.clone());
+            tokio::spawn(async move {
+                for round in 0..40 {
+                    keys.rotate_left((7 * task + round) % 60);
+                    if (task + round).is_multiple_of(2) {
+                        keys.reverse();
+                    }
+                    let done: Vec<Result<(), Error>> = if (task + round).is_multiple_of(3) {
+                        store.delete_many(&keys).await.into_iter().map(|done| done.map(drop)).collect()
+                    } else if (task + round).is_multiple_of(7) {
+                        vec![store.clear(&Namespace::root()).await]
+                    } else {
+                        let entries = keys.iter().map(|key| (key.clone(), bytes("x"), Expiry::Never));
+                        store.set_many(entries.collect()).await
+                    };
+                    done.into_iter().for_each(Result::unwrap);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_version_comes_back_though_the_sequence_is_set_back() {
+    let builder = fresh("it_rollback").await;
+    let (far, admin) = (Expiry::Never, admin().await);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        // As a restored backup would; a new session asks the sequence anew.
+        let store = builder.clone().build().unwrap();
+        store.len().await.unwrap();
+        admin.batch_execute("SELECT setval('it_rollback_version', 1, false)").await.unwrap();
+        let version = store.add(&key("lease"), bytes("mine"), far).await.unwrap().unwrap();
+        for old in &seen {
+            assert_ne!(*old, version);
+            assert!(store.replace(&key("lease"), old, bytes("wrong"), far).await.unwrap().is_none());
+        }
+        seen.push(version);
+        assert!(store.delete(&key("lease")).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backends_terminated_under_load_give_no_wrong_answer_and_are_back_soon() {
+    let store = Arc::new(fresh("it_terminated").await.connections(3).build().unwrap());
+    for number in 0..50 {
+        put(&store, &number.to_string(), &number.to_string()).await;
+    }
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let tasks: Vec<_> = (0..16)
+        .map(|task: usize| {
+            let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let (mut ok, mut failed, mut counted) = (0_u64, 0_u64, 0_i64);
+                for round in 0.. {
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    let number = ((task + round) % 50).to_string();
+                    match store.get(&key(&number)).await {
+                        Ok(Some(Value::Bytes(seen))) => {
+                            assert_eq!(seen, number.as_bytes());
+                            ok += 1;
+                        }
+                        Ok(other) => panic!("{other:?}"),
+                        Err(error) => {
+                            assert!(
+                                matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout),
+                                "{error:?}"
+                            );
+                            failed += 1;
+                        }
+                    }
+                    match store.increment(&key("count"), 1, Expiry::Never).await {
+                        Ok(_) => counted += 1,
+                        Err(error) => {
+                            let kinds = [ErrorKind::Unavailable, ErrorKind::Ambiguous];
+                            assert!(kinds.contains(&error.kind()), "{error:?}");
+                            failed += 1;
+                        }
+                    }
+                }
+                (ok, failed, counted)
+            })
+        })
+        .collect();
+    let admin = admin().await;
+    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                     WHERE query LIKE '%it_terminated%' AND application_name = 'larder'";
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(number(&admin, terminate).await >= 1);
+        let started = Instant::now();
+        eventually("it is served again", || async { store.get(&key("1")).await.is_ok() }).await;
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (mut ok, mut failed, mut counted) = (0, 0, 0);
+    for task in tasks {
+        let (more, lost, sum) = task.await.unwrap();
+        (ok, failed, counted) = (ok + more, failed + lost, counted + sum);
+    }
+    assert!(ok > 0);
+    let Some(Value::Int(sum)) = store.get(&key("count")).await.unwrap() else { panic!("no counter") };
+    // Acknowledged once each; what was not may have happened, and is an error.
+    let unknown = i64::try_from(failed).unwrap();
+    assert!(
+        (counted..=counted + unknown).contains(&sum),
+        "{counted} acknowledged, {failed} failed, {sum} counted"
+    );
+}
+
+#[tokio::test]
+async fn a_plan_made_while_the_table_was_small_does_not_read_all_of_it_later() {
+    let store = fresh("it_plan").await.connections(1).sweep_every(Duration::ZERO).build().unwrap();
+    put(&store, "a", "x").await;
+    let admin = admin().await;
+    admin.batch_execute("ANALYZE it_plan").await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(text(&store, "a").await.as_deref(), Some("x"));
+    }
+    let scans = "SELECT coalesce(idx_scan, 0) * 1000000 + coalesce(seq_scan, 0) FROM pg_stat_user_tables \
+                 WHERE relname = 'it_plan'";
+    // A session tells its counts a second after the last time, when it is spoken to.
+    eventually("reads went by the index", || async {
+        text(&store, "a").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        number(&admin, scans).await / 1_000_000 >= 20
+    })
+    .await;
+    // One of the whole table made its index.
+    assert!(number(&admin, scans).await % 1_000_000 <= 1);
+}
+
+/// The pool's sessions acknowledge before the disk has it; what removes entries must not.
+#[tokio::test]
+async fn removals_wait_for_the_disk_where_the_session_does_not() {
+    drop(fresh("it_durable").await);
+    let mut config = Config::new();
+    config.url = Some(support::server(SERVER).0);
+    config.options = Some("-c synchronous_commit=off".into());
+    let pool = config.create_pool(Some(Runtime::Tokio1), NoTls).unwrap();
+    let builder = PostgresStore::from_pool(pool).table("it_durable").create_table(true).connections(1);
+    let store = builder.logged(true).synchronous_writes(false).build().unwrap();
+    let admin = admin().await;
+    for round in 0..30 {
+        let name = key(&round.to_string());
+        store.set(&name, bytes("x"), Expiry::Never).await.unwrap();
+        let before: String =
+            admin.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.unwrap().get(0);
+        match round % 3 {
+            0 => assert!(store.delete(&name).await.unwrap()),
+            1 => assert!(store.delete_many(&[name]).await.into_iter().all(|gone| gone.unwrap())),
+            _ => store.clear(&Namespace::root()).await.unwrap(),
+        }
+        let flushed = format!("SELECT pg_current_wal_flush_lsn() > '{before}'::pg_lsn");
+        assert!(admin.query_one(&flushed, &[]).await.unwrap().get::<_, bool>(0), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_keeps_its_code() {
+    use std::error::Error as _;
+    let store = open("it_code").await;
+    store.set(&key("n"), Value::Int(i64::MAX), Expiry::Never).await.unwrap();
+    let error = store.increment(&key("n"), 1, Expiry::Never).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overflow);
+    assert!(error.source().unwrap().to_string().contains("SQLSTATE 22003"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_database_is_an_error_of_the_settings() {
+    let (address, _) = support::server(SERVER);
+    let (server, _) = address.rsplit_once('/').unwrap();
+    let store = PostgresStore::connect(&format!("{server}/no_such_database")).unwrap();
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("no_such_database"), "{error}");
+}
+
+#[tokio::test]
+async fn large_values_come_back_whole_from_many_callers() {
+    let store = Arc::new(open("it_large").await);
+    let value = |number: u8| Value::Bytes(vec![number; 300_000 + usize::from(number)].into());
+    for number in 0..4 {
+        store.set(&key(&number.to_string()), value(number), Expiry::Never).await.unwrap();
+    }
+    let reads = (0..40_u8).map(|number| {
+        let store = Arc::clone(&store);
+        async move { (number % 4, store.get(&key(&(number % 4).to_string())).await.unwrap()) }
+    });
+    for (number, seen) in futures_util::future::join_all(reads).await {
+        let Some(Value::Bytes(seen)) = seen else { panic!("{seen:?}") };
+        assert!(seen.len() == 300_000 + usize::from(number) && seen.iter().all(|byte| *byte == number));
+    }
+}
