@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process;
 
-use larder::{CacheConfig, Timeout};
+use larder::{CacheConfig, Error, ErrorKind, Timeout};
 
 /// What the command line may say.
 pub const HELP: &str = "\
@@ -14,7 +14,9 @@ A small web site over this repository's documents, with a cache in front.
 Usage: cargo run --example quickstart -- [OPTIONS]
 
   --port N       the port on 127.0.0.1; 0 takes any free one [3000]
-  --cache URL    where to keep what is cached, as file:///tmp/larder [memory://]
+  --cache URL    where to keep what is cached, as file:///tmp/larder [memory://];
+                 on a server, as redis://localhost, memcached://a,b,c or
+                 postgres://me@localhost/app: its client is then compiled first
   --config FILE  the same from the table [cache] of a TOML file, with settings
   --timeout T    how long to keep it: \"90\", \"5m\", \"1h30m\"; 0 means for ever [5m]
   --root DIR     the directory whose Markdown files to show [this repository]
@@ -41,6 +43,17 @@ pub struct Args {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadArgs(String);
 
+/// The feature of a store that is a server, and whether it is on.
+fn server(scheme: &str) -> Option<(&'static str, bool)> {
+    let kind = scheme.split('+').next().unwrap_or(scheme);
+    match kind {
+        "redis" | "rediss" | "unix" => Some(("redis", cfg!(feature = "redis"))),
+        "memcached" | "memcacheds" => Some(("memcached", cfg!(feature = "memcached"))),
+        "postgres" | "postgresql" => Some(("postgres", cfg!(feature = "postgres"))),
+        _ => None,
+    }
+}
+
 impl Default for Args {
     fn default() -> Self {
         Self {
@@ -58,8 +71,12 @@ impl Args {
     ///
     /// Ends the process when help was asked for, and, with status 2, when they cannot be followed.
     pub fn from_env() -> Self {
-        match Self::parse(std::env::args_os().skip(1)) {
-            Ok(Some(args)) => args,
+        let given: Vec<OsString> = std::env::args_os().skip(1).collect();
+        match Self::parse(given.iter().cloned()) {
+            Ok(Some(args)) => {
+                crate::rebuild::if_needed(&args, &given);
+                args
+            }
             Ok(None) => exit(0, HELP),
             Err(error) => exit(2, &format!("error: {error}\n\n{HELP}")),
         }
@@ -98,12 +115,43 @@ impl Args {
         Ok(Some(args))
     }
 
-    /// The cache that they ask for.
+    /// The cache that they ask for; by `memcached://`, one that is cleared by stamps. On a server whose client is not compiled in, an error says how to compile it.
     pub fn cache(&self) -> larder::Result<CacheConfig> {
-        match &self.config {
-            Some(file) => CacheConfig::from_file(file),
-            None => self.cache.parse(),
+        let config: CacheConfig = match &self.config {
+            Some(file) => CacheConfig::from_file(file)?,
+            None => self.cache.parse()?,
+        };
+        let scheme = config.url().scheme();
+        match server(scheme) {
+            Some((feature, false)) => {
+                let option = match &self.config {
+                    Some(file) => format!("--config {}", file.display()),
+                    None => format!("--cache {scheme}://.."),
+                };
+                Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "the client for `{scheme}://` is not compiled in; this does it: \
+                         cargo run --example quickstart --features {feature} -- {option}"
+                    ),
+                ))
+            }
+            // memcached cannot list its keys: `/reset` needs namespaces that are cleared by stamps.
+            Some(("memcached", true)) if self.config.is_none() && config.url().text("clear_by").is_none() => {
+                let separator = if self.cache.contains('?') { '&' } else { '?' };
+                format!("{}{separator}clear_by=stamps", self.cache).parse()
+            }
+            Some((_, true)) | None => Ok(config),
         }
+    }
+
+    /// The feature that the store needs, where it is off. What cannot be read needs none: it is refused later.
+    pub(crate) fn missing_feature(&self) -> Option<&'static str> {
+        let config = match &self.config {
+            Some(file) => CacheConfig::from_file(file).ok()?,
+            None => self.cache.parse().ok()?,
+        };
+        server(config.url().scheme()).and_then(|(feature, is_on)| (!is_on).then_some(feature))
     }
 
     fn set(&mut self, name: &str, value: OsString) -> Result<(), BadArgs> {

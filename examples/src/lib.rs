@@ -12,6 +12,7 @@ pub mod serve;
 pub mod site;
 pub mod users;
 
+mod rebuild;
 mod snippet;
 mod words;
 

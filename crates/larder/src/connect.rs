@@ -9,10 +9,13 @@ use crate::Registry;
 /// | URL | feature | store | its settings |
 /// |---|---|---|---|
 /// | `file:///var/cache/app` | `filesystem` | `FileSystemStore` | `max_entries`, `max_bytes`, `durability`, `sweep_every` |
+/// | `memcached://a,b:11211,c*2` | `memcached` | `MemcachedStore` | `prefix`, `lanes`, `rehash`, .. |
 /// | `memory://` | `simple` | `SimpleStore` | `max_entries`, `max_bytes`, `eviction` |
 /// | `null://` | `null` | `NullStore` | `warn` |
+/// | `postgres://user@host/database` | `postgres` | `PostgresStore` | `table`, `create_table`, `prefix`, `sslmode`, .. |
+/// | `redis://host:6379/0` | `redis` | `RedisStore` | `prefix`, `wait_replicas`, `read_from`, .. |
 ///
-/// [`docs::configuration`](crate::docs::configuration) has all of them, with those of every cache, such as `timeout=5m` and
+/// [`docs::configuration`](crate::docs::configuration) has all URLs (TLS, Unix sockets, Sentinel, clusters) and settings, with those of every cache, such as `timeout=5m` and
 /// `namespace=shop`. To read them from a file or the environment see [`CacheConfig`](crate::CacheConfig), for stores of
 /// others [`Registry`].
 ///

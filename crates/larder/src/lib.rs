@@ -30,6 +30,9 @@
 //! | `simple` | yes | `SimpleStore`, `memory://`: values kept in this process |
 //! | `null` | | `NullStore`, `null://`: keeps nothing |
 //! | `filesystem` | | `FileSystemStore`, `file://`: values kept in a directory, across restarts |
+//! | `redis` | | `RedisStore`, `redis://`: Redis alone, behind Sentinel, as a cluster |
+//! | `memcached` | | `MemcachedStore`, `memcached://`: a ring of memcached servers |
+//! | `postgres` | | `PostgresStore`, `postgres://`: a table of PostgreSQL |
 //! | `toml` | | configuration from TOML files: `CacheConfig::from_file` |
 //! | `tower` | | `larder::tower`: a layer that caches HTTP responses |
 //! | `tracing` | | events of the cache as `tracing` events |
@@ -52,16 +55,24 @@ pub use larder_core::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use larder_core::TracingObserver;
 pub use larder_core::{
-    BoxError, BoxFuture, Cache, CacheBuilder, CacheStore, Cacheable, Capabilities, Clock, Codec, EntryMeta,
-    EntryOptions, Error, ErrorKind, Event, EvictionCause, Expiry, FailurePolicy, Health, IntoKey, IntoLoaded,
-    Kept, Key, Leader, Loaded, LoadedBatch, ManualClock, Namespace, NotKept, Object, Observer, Operations,
-    Outcome, Result, Seat, Source, Spawn, Stats, StoreEvents, StoreHandle, SystemClock, Timeout, Timestamp,
-    TokioSpawn, Value, Version, async_trait,
+    Batching, BoxError, BoxFuture, Cache, CacheBuilder, CacheStore, Cacheable, Capabilities, Circuit,
+    CircuitBreaker, CircuitState, ClearBy, Clock, Coalesce, Codec, EarlyRefresh, EntryMeta, EntryOptions,
+    Error, ErrorKind, Event, EvictionCause, Expiry, FailurePolicy, Guarantees, Hazard, Health, IntoKey,
+    IntoLoaded, Kept, Key, Leader, Loaded, LoadedBatch, ManualClock, Namespace, NotKept, Object, Observer,
+    Operations, Outcome, Random, Renewed, Result, Seat, SeededRandom, Source, Spawn, StaleWhy, Stats,
+    StoreEvents, StoreHandle, StoreHandleBuilder, SystemClock, SystemRandom, Timeout, Timestamp, TokioSpawn,
+    Value, Version, Weakness, async_trait, within_load,
 };
 #[cfg(feature = "filesystem")]
 pub use larder_filesystem::FileSystemStore;
+#[cfg(feature = "memcached")]
+pub use larder_memcached::MemcachedStore;
 #[cfg(feature = "null")]
 pub use larder_null::NullStore;
+#[cfg(feature = "postgres")]
+pub use larder_postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use larder_redis::RedisStore;
 #[cfg(feature = "simple")]
 pub use larder_simple::{Eviction, SimpleStore};
 #[cfg(feature = "tower")]

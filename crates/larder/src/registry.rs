@@ -7,7 +7,7 @@ use larder_core::{Cache, CacheBuilder, Error, ErrorKind, Result, StoreHandle, as
 use crate::{
     CacheConfig, CachesConfig, StoreUrl,
     builtin::{self, Builtin},
-    settings::{BESIDE, CACHE_NAMES, shown},
+    settings::{BESIDE, CACHE_NAMES, GUARD_NAMES, is_common, shown},
     suggest,
     url::{is_scheme, is_setting_name},
 };
@@ -59,7 +59,8 @@ pub trait StoreFactory: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn settings(&self) -> &[&str];
 
-    /// The store at `url`, ready for use. Errors must not hold the password.
+    /// The store at `url`, ready for use. Errors must not hold the password. Where the URL asks for a circuit breaker or for
+    /// batching, or for none, the registry puts that around [`StoreHandle::store`].
     ///
     /// ```
     /// # use larder::{Result, StoreFactory, StoreHandle};
@@ -123,7 +124,7 @@ impl Registry {
             return Err(config(format!("`{}` cannot be the scheme of a URL", scheme.escape_debug())));
         }
         for name in factory.settings() {
-            if CACHE_NAMES.contains(name) || BESIDE.contains(name) {
+            if is_common(name) || BESIDE.contains(name) {
                 return Err(config(format!(
                     "the factory of `{scheme}://` claims `{name}`, a setting of every cache"
                 )));
@@ -220,7 +221,7 @@ impl Registry {
             let factory =
                 self.factories.get(url.scheme()).ok_or_else(|| self.no_such_scheme(url.scheme()))?;
             check_names(url, factory.settings())?;
-            factory.open(url).await
+            config.guarded(factory.open(url).await?)
         };
         opened.await.map_err(|error| config.locate(error))
     }
@@ -234,9 +235,6 @@ impl Registry {
         config(match builtin::find(scheme) {
             Some(Builtin::Off { feature }) => {
                 format!("`{scheme}://` needs the feature `{feature}` of the crate `larder`, which is off")
-            }
-            Some(Builtin::Later) => {
-                format!("this version of Larder has no store for `{scheme}://`; schemes known here: {listed}")
             }
             Some(Builtin::On) | None => {
                 let hint = suggest::near(scheme, known.iter().copied());
@@ -253,7 +251,7 @@ impl Default for Registry {
 }
 
 fn check_names(url: &StoreUrl, own: &[&str]) -> Result<()> {
-    let mut known: Vec<&str> = own.iter().copied().chain(CACHE_NAMES).collect();
+    let mut known: Vec<&str> = own.iter().copied().chain(CACHE_NAMES).chain(GUARD_NAMES).collect();
     known.sort_unstable();
     let Some(unknown) = url.given().iter().find(|given| !known.contains(&given.name.as_str())) else {
         return Ok(());

@@ -80,3 +80,30 @@ fn debug_does_not_show_the_address_of_the_store() {
     let args = parse(&["--cache", "redis://user:hunter2@host"]).unwrap().unwrap();
     assert!(!format!("{args:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_server_whose_client_is_not_compiled_in_says_what_to_type() {
+    for (url, feature, is_on) in [
+        ("redis://me:hunter2@host", "redis", cfg!(feature = "redis")),
+        ("rediss+cluster://a,b", "redis", cfg!(feature = "redis")),
+        ("unix:///run/redis.sock", "redis", cfg!(feature = "redis")),
+        ("memcached://a,b", "memcached", cfg!(feature = "memcached")),
+        ("memcached+unix:///run/m.sock", "memcached", cfg!(feature = "memcached")),
+        ("postgres://me:hunter2@host/shop", "postgres", cfg!(feature = "postgres")),
+    ] {
+        let cache = parse(&["--cache", url]).unwrap().unwrap().cache();
+        if is_on {
+            assert!(cache.is_ok(), "{url}");
+            continue;
+        }
+        let (scheme, _) = url.split_once("://").unwrap();
+        assert_eq!(
+            cache.unwrap_err().to_string(),
+            format!(
+                "the client for `{scheme}://` is not compiled in; this does it: \
+                 cargo run --example quickstart --features {feature} -- --cache {scheme}://.."
+            )
+        );
+    }
+    assert!(parse(&["--cache", "etcd://a"]).unwrap().unwrap().cache().is_ok(), "told when it opens");
+}

@@ -2,10 +2,18 @@
 
 #[cfg(feature = "filesystem")]
 mod file;
+#[cfg(feature = "memcached")]
+mod memcached;
 #[cfg(feature = "simple")]
 mod memory;
 #[cfg(feature = "null")]
 mod null;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "memcached", feature = "postgres", feature = "redis"))]
+mod remote;
 
 use std::sync::Arc;
 
@@ -17,8 +25,6 @@ pub(crate) enum Builtin {
     On,
     /// Its store is behind a feature that is off.
     Off { feature: &'static str },
-    /// Its store comes with a later version.
-    Later,
 }
 
 /// The schemes whose store is compiled in.
@@ -31,7 +37,37 @@ pub(crate) fn factories() -> impl Iterator<Item = (&'static str, Arc<dyn StoreFa
         #[cfg(feature = "null")]
         ("null", Arc::new(null::Null)),
     ];
-    known.into_iter()
+    let servers = SERVERS.iter().filter_map(|(scheme, feature)| Some((*scheme, server(feature)?)));
+    known.into_iter().chain(servers)
+}
+
+/// The schemes of stores that are servers, each with its feature.
+const SERVERS: [(&str, &str); 12] = [
+    ("memcached", "memcached"),
+    ("memcached+unix", "memcached"),
+    ("memcacheds", "memcached"),
+    ("postgres", "postgres"),
+    ("postgresql", "postgres"),
+    ("redis", "redis"),
+    ("redis+cluster", "redis"),
+    ("redis+sentinel", "redis"),
+    ("rediss", "redis"),
+    ("rediss+cluster", "redis"),
+    ("rediss+sentinel", "redis"),
+    ("unix", "redis"),
+];
+
+/// The factory of a feature, if that is on.
+fn server(feature: &str) -> Option<Arc<dyn StoreFactory>> {
+    match feature {
+        #[cfg(feature = "memcached")]
+        "memcached" => Some(Arc::new(memcached::Memcached)),
+        #[cfg(feature = "postgres")]
+        "postgres" => Some(Arc::new(postgres::Postgres)),
+        #[cfg(feature = "redis")]
+        "redis" => Some(Arc::new(redis::Redis)),
+        _ => None,
+    }
 }
 
 pub(crate) fn find(scheme: &str) -> Option<Builtin> {
@@ -40,7 +76,9 @@ pub(crate) fn find(scheme: &str) -> Option<Builtin> {
         "file" => Some(built(cfg!(feature = "filesystem"), "filesystem")),
         "memory" => Some(built(cfg!(feature = "simple"), "simple")),
         "null" => Some(built(cfg!(feature = "null"), "null")),
-        "redis" | "rediss" | "memcached" | "postgres" | "postgresql" => Some(Builtin::Later),
-        _ => None,
+        _ => {
+            let (_, feature) = SERVERS.iter().find(|(known, _)| *known == scheme)?;
+            Some(built(server(feature).is_some(), feature))
+        }
     }
 }

@@ -3,21 +3,21 @@
 mod caches;
 mod env;
 mod flask;
+mod guards;
 mod raw;
+mod settings;
 mod sharing;
 #[cfg(feature = "toml")]
 mod toml;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr};
 
-use larder_core::{
-    Cache, CacheBuilder, Codec, Error, ErrorKind, FailurePolicy, Namespace, Result, StoreHandle, Timeout,
-};
+use larder_core::{Cache, CacheBuilder, Error, ErrorKind, Result, StoreHandle};
 use serde::{Deserialize, Deserializer};
 
 pub use self::caches::CachesConfig;
-use self::raw::Raw;
-use crate::{Registry, StoreUrl, settings::shown};
+use self::{guards::Guards, raw::Raw, settings::CacheSettings};
+use crate::{Registry, StoreUrl};
 
 /// A cache as configuration describes it: the URL of its store, and the settings of both.
 ///
@@ -52,19 +52,9 @@ pub struct CacheConfig {
     /// Where it was written, for errors.
     place: Option<String>,
     shares_store: bool,
-    timeout: Option<Timeout>,
-    operation_timeout: Option<Duration>,
-    bulk_timeout: Option<Duration>,
-    load_timeout: Option<Duration>,
-    codec: Option<Codec>,
-    max_value_bytes: Option<u32>,
-    max_concurrent_loads: Option<usize>,
-    explicit_errors: Option<FailurePolicy>,
-    load_errors: Option<FailurePolicy>,
+    settings: CacheSettings,
+    guards: Guards,
 }
-
-const POLICIES: [(&str, FailurePolicy); 2] =
-    [("return", FailurePolicy::Return), ("miss", FailurePolicy::Miss)];
 
 impl CacheConfig {
     /// The URL of the store, with all settings, wherever they were given.
@@ -78,7 +68,8 @@ impl CacheConfig {
         &self.url
     }
 
-    /// A cache over `store` with these settings, to which code can add its own.
+    /// A cache over `store` with these settings, to which code can add its own. Circuit breaker and batching belong to the
+    /// store: [`StoreHandle::builder`] sets them where code makes the store.
     ///
     /// ```
     /// # #[cfg(feature = "simple")] {
@@ -91,27 +82,7 @@ impl CacheConfig {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn builder(&self, store: impl Into<StoreHandle>) -> CacheBuilder {
-        fn set<T>(
-            builder: CacheBuilder,
-            value: Option<T>,
-            setter: fn(CacheBuilder, T) -> CacheBuilder,
-        ) -> CacheBuilder {
-            match value {
-                Some(value) => setter(builder, value),
-                None => builder,
-            }
-        }
-        let builder = Cache::builder(store);
-        let builder = set(builder, self.timeout, CacheBuilder::default_timeout);
-        let builder = set(builder, self.namespace(), CacheBuilder::namespace);
-        let builder = set(builder, self.operation_timeout, CacheBuilder::operation_timeout);
-        let builder = set(builder, self.bulk_timeout, CacheBuilder::bulk_timeout);
-        let builder = set(builder, self.load_timeout, CacheBuilder::load_timeout);
-        let builder = set(builder, self.codec, CacheBuilder::codec);
-        let builder = set(builder, self.max_value_bytes, CacheBuilder::max_value_bytes);
-        let builder = set(builder, self.max_concurrent_loads, CacheBuilder::max_concurrent_loads);
-        let builder = set(builder, self.explicit_errors, CacheBuilder::explicit_errors);
-        set(builder, self.load_errors, CacheBuilder::load_errors)
+        self.settings.apply(Cache::builder(store), self.namespace())
     }
 
     /// The cache, on one of the stores whose features are on. With stores of others, or to add what only code can say,
@@ -134,19 +105,11 @@ impl CacheConfig {
     }
 
     fn from_url(url: StoreUrl) -> Result<Self> {
-        check_namespace(&url)?;
         Ok(Self {
             place: None,
             shares_store: false,
-            timeout: url.timeout("timeout")?,
-            operation_timeout: url.duration("operation_timeout")?,
-            bulk_timeout: url.duration("bulk_timeout")?,
-            load_timeout: url.duration("load_timeout")?,
-            codec: url.choice("codec", &[("messagepack", Codec::MessagePack), ("json", Codec::Json)])?,
-            max_value_bytes: url.bytes_to_u32("max_value_bytes")?,
-            max_concurrent_loads: url.count_to_u32("max_concurrent_loads")?.map(|loads| loads as usize),
-            explicit_errors: url.choice("explicit_errors", &POLICIES)?,
-            load_errors: url.choice("load_errors", &POLICIES)?,
+            settings: CacheSettings::read(&url)?,
+            guards: Guards::read(&url)?,
             url,
         })
     }
@@ -164,6 +127,16 @@ impl CacheConfig {
     fn sharing(mut self, shares: bool) -> Self {
         self.shares_store = shares;
         self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn guards(&self) -> &impl fmt::Debug {
+        &self.guards
+    }
+
+    /// The store with the circuit breaker and the batching that are asked for.
+    pub(crate) fn guarded(&self, store: StoreHandle) -> Result<StoreHandle> {
+        self.guards.around(store)
     }
 
     /// Whether its store is that of all caches with the same URL that say so too.
@@ -199,16 +172,6 @@ impl<'de> Deserialize<'de> for CacheConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         Raw::deserialize(deserializer)?.into_config().map_err(serde::de::Error::custom)
     }
-}
-
-fn check_namespace(url: &StoreUrl) -> Result<()> {
-    let Some(name) = url.text("namespace") else {
-        return Ok(());
-    };
-    Namespace::root().child(name).map(drop).map_err(|error| {
-        let label = url.label("namespace");
-        config(format!("`{label}={}`: `{label}` is out of range", shown(name))).with_source(error)
-    })
 }
 
 fn config(message: impl fmt::Display) -> Error {

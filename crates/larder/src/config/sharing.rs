@@ -38,7 +38,11 @@ fn check_pair(name: &str, one: &CacheConfig, other_name: &str, other: &CacheConf
         )));
     }
     // Two stores in memory have nothing to do with each other; two in one directory have.
-    let one_place = share(one, other) || one.url.has_address() && one.url.is_same_address(&other.url);
+    let apart = ["database", "prefix", "schema", "table"];
+    let one_place = share(one, other)
+        || one.url.has_address()
+            && one.url.is_same_address(&other.url)
+            && apart.iter().all(|name| one.url.text(name) == other.url.text(name));
     if one_place && one.namespace() == other.namespace() {
         return Err(config(format!(
             "{both} keep their entries in one place under the same keys: give each a `namespace` of its own"

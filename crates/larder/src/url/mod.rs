@@ -8,6 +8,9 @@ use std::{fmt, str::FromStr};
 use larder_core::{Error, ErrorKind, Result};
 
 pub(crate) use parse::{is_scheme, is_setting_name};
+#[cfg(any(feature = "memcached", feature = "postgres", feature = "redis"))]
+pub(crate) use settings::byte_count;
+pub(crate) use settings::decimal;
 
 /// The URL of a store, taken apart: `scheme://user:password@host:port,host:port/path?setting=value&setting=value`,
 /// where everything but the scheme can be absent.
@@ -31,7 +34,13 @@ pub struct StoreUrl {
     username: Option<String>,
     password: Option<String>,
     hosts: Vec<(String, Option<u16>)>,
+    weights: Vec<Option<u16>>,
     path: String,
+    #[cfg_attr(
+        not(any(feature = "memcached", feature = "postgres", feature = "redis")),
+        expect(dead_code, reason = "only stores that are servers take an address apart themselves")
+    )]
+    address: String,
     settings: Vec<Given>,
 }
 
@@ -85,7 +94,8 @@ impl StoreUrl {
         self.password.as_deref()
     }
 
-    /// Each host in lower case with its port, where there is one. An IPv6 address comes without its brackets.
+    /// Each host in lower case with its port, where there is one. An IPv6 address comes without its brackets. With
+    /// `postgres://` it can be the directory of a Unix socket, which begins with `/`.
     ///
     /// ```
     /// let url: larder::StoreUrl = "etcd://[::1]:2379".parse()?;
@@ -145,6 +155,12 @@ impl StoreUrl {
         )))
     }
 
+    /// All before the settings, for stores that take an address apart themselves. It holds the password.
+    #[cfg(any(feature = "memcached", feature = "postgres", feature = "redis"))]
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn given(&self) -> &[Given] {
         &self.settings
     }
@@ -180,6 +196,8 @@ impl StoreUrl {
             username: None,
             password: None,
             hosts: Vec::new(),
+            weights: Vec::new(),
+            address: format!("{scheme}://{path}"),
             path,
             settings: Vec::new(),
         }
@@ -198,6 +216,7 @@ impl StoreUrl {
                 url.username.clone(),
                 url.password.clone(),
                 url.hosts.clone(),
+                url.weights.clone(),
                 url.path.trim_end_matches('/').to_owned(),
             )
         };
@@ -219,8 +238,9 @@ impl FromStr for StoreUrl {
     type Err = Error;
 
     fn from_str(url: &str) -> Result<Self> {
-        let parse::Parts { scheme, username, password, hosts, path, settings } = parse::parse(url)?;
-        Ok(Self { scheme, username, password, hosts, path, settings })
+        let parse::Parts { scheme, username, password, hosts, weights, path, address, settings } =
+            parse::parse(url)?;
+        Ok(Self { scheme, username, password, hosts, weights, path, address, settings })
     }
 }
 
@@ -233,6 +253,6 @@ impl fmt::Debug for StoreUrl {
             .field("hosts", &self.hosts)
             .field("path", &self.path)
             .field("settings", &self.settings.iter().map(|given| &given.name).collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

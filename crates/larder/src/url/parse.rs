@@ -14,7 +14,11 @@ pub(super) struct Parts {
     pub(super) username: Option<String>,
     pub(super) password: Option<String>,
     pub(super) hosts: Vec<(String, Option<u16>)>,
+    /// Of each host, where it has one.
+    pub(super) weights: Vec<Option<u16>>,
     pub(super) path: String,
+    /// All before the settings, as it was written.
+    pub(super) address: String,
     /// In the order given; names are checked, and none is there twice.
     pub(super) settings: Vec<Given>,
 }
@@ -52,11 +56,15 @@ pub(super) fn parse(url: &str) -> Result<Parts> {
         Some((name, password)) => (decoded_user(name)?, decoded_user(password)?),
         None => (None, None),
     };
+    let scheme = scheme.to_ascii_lowercase();
+    let (hosts, weights) = parse_hosts(hosts, Syntax::of(&scheme))?.into_iter().unzip();
     Ok(Parts {
-        scheme: scheme.to_ascii_lowercase(),
+        address: format!("{scheme}://{before}"),
+        scheme,
         username,
         password,
-        hosts: parse_hosts(hosts)?,
+        hosts,
+        weights,
         path: decode(path, "the path")?.into_owned(),
         settings: parse_settings(query)?,
     })
@@ -93,15 +101,42 @@ fn decode<'a>(text: &'a str, what: &str) -> Result<Cow<'a, str>> {
     })
 }
 
+/// What a host may be in the URLs of some stores, and of no others.
+#[derive(Clone, Copy)]
+struct Syntax {
+    /// `host:port*weight`
+    weights: bool,
+    /// The directory of a Unix socket, percent-encoded.
+    sockets: bool,
+}
+
+impl Syntax {
+    fn of(scheme: &str) -> Self {
+        Self {
+            weights: matches!(scheme, "memcached" | "memcacheds"),
+            sockets: matches!(scheme, "postgres" | "postgresql"),
+        }
+    }
+}
+
+type Host = (String, Option<u16>);
+
 /// `host`, `host:port`, `[v6]:port`, several with commas between.
-fn parse_hosts(text: &str) -> Result<Vec<(String, Option<u16>)>> {
+fn parse_hosts(text: &str, syntax: Syntax) -> Result<Vec<(Host, Option<u16>)>> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    text.split(',').map(parse_host).collect()
+    text.split(',').map(|host| parse_weighed(host, syntax)).collect()
 }
 
-fn parse_host(text: &str) -> Result<(String, Option<u16>)> {
+fn parse_weighed(text: &str, syntax: Syntax) -> Result<(Host, Option<u16>)> {
+    match text.split_once('*').filter(|_| syntax.weights) {
+        Some((host, weight)) => Ok((parse_host(host, syntax)?, Some(parse_u16(weight, "a weight")?))),
+        None => Ok((parse_host(text, syntax)?, None)),
+    }
+}
+
+fn parse_host(text: &str, syntax: Syntax) -> Result<Host> {
     let bad_host = || config(format!("a host in a store URL is not a host name or address; {ENCODE}"));
     let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
         let (address, after) = bracketed.split_once(']').ok_or_else(bad_host)?;
@@ -109,29 +144,33 @@ fn parse_host(text: &str) -> Result<(String, Option<u16>)> {
             return Err(bad_host());
         }
         match after.strip_prefix(':') {
-            Some(port) => (address, Some(port)),
-            None if after.is_empty() => (address, None),
+            Some(port) => (address.to_ascii_lowercase(), Some(port)),
+            None if after.is_empty() => (address.to_ascii_lowercase(), None),
             None => return Err(bad_host()),
         }
     } else {
         let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
-        if !host.chars().all(is_plain) {
-            return Err(bad_host());
-        }
+        let host = if host.chars().all(is_plain) {
+            host.to_ascii_lowercase()
+        } else {
+            let is_directory = |host: &str| host.starts_with('/') && !host.contains(char::is_control);
+            let decoded = if syntax.sockets { decode(host, "a host")?.into_owned() } else { String::new() };
+            Some(decoded).filter(|host| is_directory(host)).ok_or_else(bad_host)?
+        };
         (host, port)
     };
     if host.is_empty() {
         return Err(bad_host());
     }
-    let port = port.map(parse_port).transpose()?;
-    Ok((host.to_ascii_lowercase(), port))
+    Ok((host, port.map(|port| parse_u16(port, "a port")).transpose()?))
 }
 
-fn parse_port(digits: &str) -> Result<u16> {
-    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-    port.filter(|port| *port > 0)
-        .ok_or_else(|| config(format!("a port in a store URL is not a number from 1 to 65535; {ENCODE}")))
+fn parse_u16(digits: &str, what: &str) -> Result<u16> {
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    number
+        .filter(|number| *number > 0)
+        .ok_or_else(|| config(format!("{what} in a store URL is not a number from 1 to 65535; {ENCODE}")))
 }
 
 fn parse_settings(query: &str) -> Result<Vec<Given>> {

@@ -1,6 +1,6 @@
 //! Settings of a URL, read as what they are. Errors name the setting, what was given and what is allowed.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use larder_core::{Error, ErrorKind, Result, Timeout};
 
@@ -44,6 +44,52 @@ impl StoreUrl {
     /// ```
     pub fn bytes(&self, name: &str) -> Result<Option<u64>> {
         self.read(name, "a number of bytes (`65536`, `64KiB`, `64MiB`, `1GiB`)", byte_count)
+    }
+
+    /// A whole number within bounds.
+    pub(crate) fn count_within<T: TryFrom<u64>>(
+        &self,
+        name: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<T>> {
+        let allowed = format!("a whole number from {} to {}", range.start(), range.end());
+        self.read(name, &allowed, |text| {
+            T::try_from(whole_number(text).filter(|number| range.contains(number))?).ok()
+        })
+    }
+
+    /// A part of one, with or without a decimal point.
+    pub(crate) fn fraction(
+        &self,
+        name: &str,
+        allowed: &str,
+        fits: impl FnOnce(f64) -> bool,
+    ) -> Result<Option<f64>> {
+        self.read(name, allowed, |text| decimal(text).filter(|number| fits(*number)))
+    }
+
+    /// A duration within bounds, which are written as it is.
+    pub(crate) fn duration_within(&self, name: &str, least: &str, most: &str) -> Result<Option<Duration>> {
+        let bound = |text: &str| match text.parse() {
+            Ok(Timeout::After(bound)) => bound,
+            _ => unreachable!("the bounds in this crate are durations"),
+        };
+        let range = bound(least)..=bound(most);
+        let allowed =
+            format!("seconds (`2`) or a duration (`500ms`, `5s`, `1m30s`), from `{least}` to `{most}`");
+        self.read(name, &allowed, |text| match text.parse() {
+            Ok(Timeout::After(duration)) if range.contains(&duration) => Some(duration),
+            _ => None,
+        })
+    }
+
+    /// A duration, which may be `0`.
+    pub(crate) fn duration_or_zero(&self, name: &str) -> Result<Option<Duration>> {
+        const ALLOWED: &str = "seconds (`2`), a duration (`500ms`, `5s`, `1m30s`), or `0`";
+        self.read(name, ALLOWED, |text| match text.parse() {
+            Ok(Timeout::After(duration)) => Some(duration),
+            _ => (text == "0").then_some(Duration::ZERO),
+        })
     }
 
     /// Bytes, more than none and less than 4 GiB.
@@ -105,7 +151,12 @@ impl StoreUrl {
         })
     }
 
-    fn read<T>(&self, name: &str, allowed: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+    pub(crate) fn read<'a, T>(
+        &'a self,
+        name: &str,
+        allowed: &str,
+        read: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
@@ -122,7 +173,14 @@ fn whole_number(text: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
-fn byte_count(text: &str) -> Option<u64> {
+/// Digits with at most one point among them: no sign, no exponent, no infinity.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    is_plain.then(|| text.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
+}
+
+pub(crate) fn byte_count(text: &str) -> Option<u64> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
     let (digits, size) = unit.unwrap_or((text, 1));

@@ -72,6 +72,15 @@ fn one_directory_is_not_one_memory() {
     assert_eq!(two("file:///var/cache/app", "/?timeout=1h").unwrap_err(), SAME_KEYS);
     assert!(two("file:///var/cache/app", "?namespace=b").is_ok());
     assert!(two("memory://", "").is_ok());
+    // One server is one place, unless the store keeps them apart.
+    assert_eq!(two("redis://h/0", "").unwrap_err(), SAME_KEYS);
+    assert_eq!(two("memcached://a*2,b", "").unwrap_err(), SAME_KEYS);
+    for apart in
+        ["redis://h/0?prefix=b:", "postgres://h/d?table=b", "postgres://h/d?schema=b", "unix:///s?database=1"]
+    {
+        let (url, setting) = apart.split_at(apart.find('?').unwrap());
+        assert!(two(url, setting).is_ok(), "{apart}");
+    }
 }
 
 fn sharing(one: &str, other: &str) -> Result<CachesConfig, String> {

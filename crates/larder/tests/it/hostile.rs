@@ -8,7 +8,7 @@ use proptest::prelude::*;
 /// Names that mean something, and others.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
-        "(LARDER|CACHE)_(URL|TYPE|DIR|TIMEOUT|MAX_ENTRIES|THRESHOLD|KEY_PREFIX|NAMESPACE|DEFAULT_TIMEOUT)",
+        "(LARDER|CACHE)_(URL|TYPE|DIR|REDIS_(HOST|PORT|URL|SENTINELS|CLUSTER)|MEMCACHED_SERVERS|TIMEOUT|MAX_ENTRIES|THRESHOLD|KEY_PREFIX|NAMESPACE|DEFAULT_TIMEOUT)",
         "(LARDER|CACHE)_[A-Za-z_]{0,9}",
         any::<String>(),
     ]
@@ -16,8 +16,8 @@ fn name() -> impl Strategy<Value = String> {
 
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
-        "(memory|null|file)://[a-z/.]{0,5}[?&a-z=0-9%]{0,20}",
-        "(Simple|Null|FileSystem)Cache",
+        "(memory|null|file|redis|redis[+]sentinel|memcached|postgres)://[a-z/.]{0,5}[?&a-z=0-9%*,]{0,20}",
+        "(Simple|Null|FileSystem|Redis|RedisSentinel|RedisCluster|Memcached)Cache",
         "[0-9]{0,22}[a-zA-Z]{0,3}",
         any::<String>(),
     ]

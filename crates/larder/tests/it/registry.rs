@@ -8,7 +8,7 @@ use larder::{
     StoreUrl, Value, async_trait,
 };
 
-use crate::refusal_by;
+use crate::{refusal_by, with_common};
 
 /// A store that has nothing, as a third party would bring one.
 #[derive(Debug)]
@@ -86,8 +86,7 @@ async fn names_are_checked_before_the_store_opens() {
     registry.register("etcd", etcd.clone()).unwrap();
     assert_eq!(
         refusal_by(&registry, "etcd://a?tsl=true&port=1").await,
-        "`etcd://` has no setting `tsl`; its settings: bulk_timeout, codec, explicit_errors, load_errors, load_timeout, \
-         max_concurrent_loads, max_value_bytes, namespace, operation_timeout, timeout, tls"
+        format!("`etcd://` has no setting `tsl`; its settings: {}", with_common(&["tls"]))
     );
     assert_eq!(etcd.opened.load(Ordering::Relaxed), 0);
 }
@@ -136,7 +135,7 @@ fn what_cannot_be_registered_is_refused() {
         refusal("x", &["timeout"]),
         "the factory of `x://` claims `timeout`, a setting of every cache"
     );
-    for beside in ["url", "share_store"] {
+    for beside in ["url", "share_store", "circuit_breaker_window", "batching"] {
         // Never mind how long the list of one lives.
         let settings: &'static [&'static str] = Box::leak(Box::new([beside]));
         assert_eq!(
@@ -145,4 +144,20 @@ fn what_cannot_be_registered_is_refused() {
         );
     }
     assert_eq!(refusal("x", &["Tls"]), "the factory of `x://` has a setting `Tls`, which no URL can give");
+}
+
+#[tokio::test]
+async fn a_circuit_breaker_is_put_around_the_store_of_others() {
+    let mut registry = Registry::new();
+    registry.register("etcd", Etcd::default()).unwrap();
+    for (settings, circuits) in [
+        ("", 0),
+        ("?circuit_breaker=true", 1),
+        ("?circuit_breaker_minimum_calls=5", 1),
+        ("?circuit_breaker=false", 0),
+        ("?batching=true", 0),
+    ] {
+        let cache = registry.connect(&format!("etcd://a{settings}")).await.unwrap();
+        assert_eq!(cache.health().await.unwrap().circuits.len(), circuits, "{settings}");
+    }
 }

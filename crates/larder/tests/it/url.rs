@@ -63,6 +63,36 @@ fn hosts_and_ports_out_of_shape_are_refused() {
 }
 
 #[test]
+fn weights_and_sockets_are_only_where_they_mean_something() {
+    assert_eq!(
+        url("memcached://a*2,b:1*65535,[::1]*3").hosts(),
+        [host("a", None), host("b", Some(1)), host("::1", None)]
+    );
+    for authority in ["a*0", "a*", "a*65536", "a*x", "a*1*2", "a*1:2", "*1", "a*-1"] {
+        let error = format!("memcached://{authority}").parse::<StoreUrl>().unwrap_err().to_string();
+        assert!(error.contains("a weight in a store URL") || error.contains("host"), "{error}");
+    }
+    for scheme in ["postgres", "postgresql"] {
+        let socket = url(&format!("{scheme}://me@%2Frun%2FPg%20x:6000,b/shop"));
+        assert_eq!(socket.hosts(), [host("/run/Pg x", Some(6000)), host("b", None)]);
+    }
+    for refused in [
+        "redis://a*2",
+        "postgres://a*2",
+        "redis://%2Frun",
+        "memcached://%2Frun",
+        "postgres://a%20b",
+        "postgres://run%2Fpg",
+        "postgres://%2Frun%0A",
+        "postgres://%2Frun%ff",
+        "postgres://%2Frun%2",
+    ] {
+        let error = refused.parse::<StoreUrl>().unwrap_err().to_string();
+        assert!(error.contains("a host in a store URL"), "{refused}: {error}");
+    }
+}
+
+#[test]
 fn settings_are_read_as_what_they_are() {
     let url = url("x://?n=1_000&b=2GiB&f=true&t=never&z=0&d=1h30m&w=two");
     assert_eq!(url.number("n").unwrap(), Some(1_000));
@@ -95,6 +125,8 @@ proptest! {
         let _ = text.parse::<StoreUrl>();
         let _ = format!("x://{text}").parse::<StoreUrl>();
         let _ = format!("x://?{text}").parse::<StoreUrl>();
+        let _ = format!("memcached://{text}").parse::<StoreUrl>();
+        let _ = format!("postgres://{text}").parse::<StoreUrl>();
     }
 
     #[test]

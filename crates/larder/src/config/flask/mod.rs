@@ -1,31 +1,21 @@
 //! A cache from the names that Flask-Caching is configured by.
 
 mod names;
+mod servers;
+mod store;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, ffi::OsString};
 
-use larder_core::{Error, Result};
+use larder_core::Result;
 
-use self::names::{Fate, NAMES, Name};
+use self::{
+    names::{Fate, NAMES, Name},
+    store::Kind,
+};
 use super::{CacheConfig, config, env::with_prefix};
 use crate::{StoreUrl, settings::shown, suggest, url::Given};
-
-const TYPES: [(&str, &str); 3] =
-    [("FileSystemCache", "file"), ("NullCache", "null"), ("SimpleCache", "memory")];
-/// Its other stores, and ours that will be.
-const OTHER_TYPES: [&str; 9] = [
-    "GoogleCloudStorageCache",
-    "MemcachedCache",
-    "RedisCache",
-    "RedisClusterCache",
-    "RedisSentinelCache",
-    "SASLMemcachedCache",
-    "SpreadSASLMemcachedCache",
-    "UWSGICache",
-    "RedisSentinel",
-];
 
 impl CacheConfig {
     /// The cache that this process's environment describes in the names of Flask-Caching: `CACHE_TYPE`,
@@ -76,8 +66,9 @@ impl CacheConfig {
             }
         }
         let given = Variables(given);
-        let mut url = store(&given)?;
-        settings(&given, &mut url)?;
+        let kind = Kind::read(&given)?;
+        let mut url = kind.url(&given)?;
+        settings(&given, kind, &mut url)?;
         Ok(Self::from_url(url)?.at("in the environment, as Flask-Caching names it"))
     }
 }
@@ -117,53 +108,7 @@ fn check(name: &str, value: &str) -> Result<()> {
     }
 }
 
-fn store(given: &Variables) -> Result<StoreUrl> {
-    let known = "`SimpleCache`, `NullCache`, `FileSystemCache`";
-    let Some(kind) = given.get("CACHE_TYPE") else {
-        return Err(config(format!(
-            "`CACHE_TYPE` is not set, and nothing would be kept: set it to one of {known}"
-        )));
-    };
-    let plain = kind.strip_prefix("flask_caching.backends.").unwrap_or(kind);
-    let Some((name, scheme)) = TYPES.iter().find(|(name, _)| *name == plain) else {
-        return Err(no_such_type(kind, plain, known));
-    };
-    if *scheme != "file" {
-        given.only_with("CACHE_DIR", "`FileSystemCache`")?;
-        return Ok(StoreUrl::from_parts(scheme, String::new()));
-    }
-    let Some(directory) = given.get("CACHE_DIR").filter(|directory| !directory.is_empty()) else {
-        return Err(config(format!(
-            "`CACHE_TYPE={name}` needs `CACHE_DIR`, the absolute path of a directory"
-        )));
-    };
-    if !directory.starts_with('/') {
-        return Err(config(format!(
-            "`CACHE_DIR={}`: `CACHE_DIR` must be absolute: another path depends on where the program is started",
-            shown(directory)
-        )));
-    }
-    Ok(StoreUrl::from_parts(scheme, directory.to_owned()))
-}
-
-fn no_such_type(kind: &str, plain: &str, known: &str) -> Error {
-    let kind = shown(kind);
-    if OTHER_TYPES.contains(&plain) {
-        return config(format!(
-            "`CACHE_TYPE={kind}`: this version of Larder has no such store; it has {known}"
-        ));
-    }
-    if plain.contains('.') {
-        return config(format!(
-            "`CACHE_TYPE={kind}`: a store of your own is an implementation of `CacheStore`, registered by \
-             `Registry::register`; built in are {known}"
-        ));
-    }
-    let hint = suggest::near(plain, TYPES.iter().map(|(name, _)| *name));
-    config(format!("`CACHE_TYPE={kind}`: `CACHE_TYPE` must be one of {known}{hint}"))
-}
-
-fn settings(given: &Variables, url: &mut StoreUrl) -> Result<()> {
+fn settings(given: &Variables, kind: Kind, url: &mut StoreUrl) -> Result<()> {
     let mut add = |name: &str, label: &str, value: String| {
         url.add(Given { name: name.to_owned(), value, label: Some(label.to_owned()) })
     };
@@ -177,16 +122,15 @@ fn settings(given: &Variables, url: &mut StoreUrl) -> Result<()> {
     if let Some(prefix) = given.get("CACHE_KEY_PREFIX").filter(|prefix| !prefix.is_empty()) {
         add("namespace", "CACHE_KEY_PREFIX", prefix.to_owned())?;
     }
-    if given.get("CACHE_TYPE").is_some_and(|kind| kind.ends_with("NullCache")) {
-        given.only_with("CACHE_THRESHOLD", "`SimpleCache` and `FileSystemCache`")?;
-        if let Some(text) = given.get("CACHE_NO_NULL_WARNING") {
-            let silent = flag("CACHE_NO_NULL_WARNING", text)?;
-            add("warn", "CACHE_NO_NULL_WARNING", (!silent).to_string())?;
-        }
-        return Ok(());
+    if kind != Kind::Null {
+        given.only_with("CACHE_NO_NULL_WARNING", "`NullCache`")?;
+    } else if let Some(text) = given.get("CACHE_NO_NULL_WARNING") {
+        let silent = flag("CACHE_NO_NULL_WARNING", text)?;
+        add("warn", "CACHE_NO_NULL_WARNING", (!silent).to_string())?;
     }
-    given.only_with("CACHE_NO_NULL_WARNING", "`NullCache`")?;
-    if let Some(text) = given.get("CACHE_THRESHOLD") {
+    if !matches!(kind, Kind::Simple | Kind::FileSystem) {
+        given.only_with("CACHE_THRESHOLD", "`SimpleCache` and `FileSystemCache`")?;
+    } else if let Some(text) = given.get("CACHE_THRESHOLD") {
         let entries = whole("CACHE_THRESHOLD", text, "of entries")?;
         if entries.bytes().all(|digit| digit == b'0') {
             return Err(config(
@@ -195,6 +139,12 @@ fn settings(given: &Variables, url: &mut StoreUrl) -> Result<()> {
             ));
         }
         add("max_entries", "CACHE_THRESHOLD", entries)?;
+    }
+    for (name, setting) in kind.settings() {
+        // An empty user or password is none, as it is there.
+        if let Some(value) = given.get(name).filter(|value| !value.is_empty()) {
+            add(setting, name, value.to_owned())?;
+        }
     }
     Ok(())
 }

@@ -24,14 +24,12 @@ const fn name(name: &'static str, fate: Fate) -> Name {
     Name { name, fate }
 }
 
-const REDIS: &str = "this version of Larder has no store for Redis";
-const MEMCACHED: &str = "this version of Larder has no store for memcached";
 const OPTIONS: &str = "each option is a setting of its own: `max_entries`, `max_bytes`, .., as `docs::configuration` lists them";
 const KEYS: &str = "nothing to choose: keys are kept as they are, and those too long are hashed by BLAKE3";
 const OWN_STORE: &str =
     "a store of your own: implement `CacheStore`, and register it by `Registry::register`";
 
-pub(super) const NAMES: [Name; 28] = [
+pub(super) const NAMES: [Name; 29] = [
     name("CACHE_ARGS", Refused(OPTIONS)),
     name("CACHE_DEFAULT_TIMEOUT", Honoured("`timeout`")),
     name("CACHE_DIR", Honoured("the path in `file://<path>`")),
@@ -47,20 +45,21 @@ pub(super) const NAMES: [Name; 28] = [
         FalseOnly("`explicit_errors=miss` for reads; what could not be deleted is always an error"),
     ),
     name("CACHE_KEY_PREFIX", Honoured("`namespace`")),
-    name("CACHE_MEMCACHED_PASSWORD", Refused(MEMCACHED)),
-    name("CACHE_MEMCACHED_SERVERS", Refused(MEMCACHED)),
-    name("CACHE_MEMCACHED_USERNAME", Refused(MEMCACHED)),
+    name("CACHE_MEMCACHED_PASSWORD", Honoured("`password`, for ASCII authentication (`memcached -Y`)")),
+    name("CACHE_MEMCACHED_SERVERS", Honoured("the servers in `memcached://<servers>`")),
+    name("CACHE_MEMCACHED_USERNAME", Honoured("`username`, for ASCII authentication (`memcached -Y`)")),
     name("CACHE_NO_NULL_WARNING", Honoured("`warn`, the other way round")),
     name("CACHE_OPTIONS", Refused(OPTIONS)),
-    name("CACHE_REDIS_CLUSTER", Refused(REDIS)),
-    name("CACHE_REDIS_DB", Refused(REDIS)),
-    name("CACHE_REDIS_HOST", Refused(REDIS)),
-    name("CACHE_REDIS_PASSWORD", Refused(REDIS)),
-    name("CACHE_REDIS_PORT", Refused(REDIS)),
-    name("CACHE_REDIS_SENTINELS", Refused(REDIS)),
-    name("CACHE_REDIS_SENTINEL_MASTER", Refused(REDIS)),
-    name("CACHE_REDIS_SENTINEL_PASSWORD", Refused(REDIS)),
-    name("CACHE_REDIS_URL", Refused(REDIS)),
+    name("CACHE_REDIS_CLUSTER", Honoured("the servers in `redis+cluster://<servers>`")),
+    name("CACHE_REDIS_DB", Honoured("`database`")),
+    name("CACHE_REDIS_HOST", Honoured("the host in `redis://<host>:<port>`")),
+    name("CACHE_REDIS_PASSWORD", Honoured("`password`")),
+    name("CACHE_REDIS_PORT", Honoured("the port in `redis://<host>:<port>`")),
+    name("CACHE_REDIS_SENTINELS", Honoured("the sentinels in `redis+sentinel://<sentinels>/<master>`")),
+    name("CACHE_REDIS_SENTINEL_MASTER", Honoured("the master in `redis+sentinel://<sentinels>/<master>`")),
+    name("CACHE_REDIS_SENTINEL_PASSWORD", Honoured("`sentinel_password`")),
+    name("CACHE_REDIS_URL", Honoured("the URL")),
+    name("CACHE_REDIS_USERNAME", Honoured("`username`")),
     name("CACHE_SERIALIZER", Refused("`codec=messagepack` or `codec=json`")),
     name("CACHE_SOURCE_CHECK", FalseOnly("a `namespace` with the version of your code in it")),
     name("CACHE_THRESHOLD", Honoured("`max_entries`")),
