@@ -7,5 +7,6 @@
     reason = "tests are an outermost edge: they start tasks and read the clock"
 )]
 
+mod model;
 mod quickstart;
 mod race;

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::interrupt::watch;
 use crate::run::{program, spawn_piped};
+use crate::services::Services;
 use crate::test::{Report, binaries, follow};
 use crate::workspace::Workspace;
 
@@ -24,12 +26,21 @@ struct Exam {
 const EXAMS: &[Exam] = &[
     Exam {
         name: "race",
-        what: "invalidations against loads, 100 000 rounds",
-        minutes: 30,
+        what: "invalidations against loads in one process, 100 000 rounds",
+        minutes: 3,
         package: "larder-tests",
         target: "it",
         args: &["race::", "--nocapture"],
         env: ("LARDER_RACE_ROUNDS", "100000"),
+    },
+    Exam {
+        name: "race",
+        what: "the same across four processes, 5 000 rounds on each store of each kind; stampedes; outages",
+        minutes: 12,
+        package: "larder-cluster-tests",
+        target: "race",
+        args: &[],
+        env: ("LARDER_CLUSTER_RACE_ROUNDS", "5000"),
     },
     Exam {
         name: "model",
@@ -39,6 +50,15 @@ const EXAMS: &[Exam] = &[
         target: "conformance",
         args: &["model"],
         env: ("LARDER_MODEL_CASES", "20000"),
+    },
+    Exam {
+        name: "cluster-model",
+        what: "nodes over one store, with faults, under a seeded scheduler, 20 000 seeds of each kind",
+        minutes: 30,
+        package: "larder-tests",
+        target: "it",
+        args: &["model::", "--nocapture"],
+        env: ("LARDER_CLUSTER_SEEDS", "20000"),
     },
     Exam {
         name: "kill",
@@ -57,7 +77,7 @@ pub(crate) fn is_known(name: &str) -> bool {
 
 pub(crate) fn list() -> ExitCode {
     for exam in EXAMS {
-        println!("{:<8} at most {:>3} min  {}", exam.name, exam.minutes, exam.what);
+        println!("{:<13} at most {:>3} min  {}", exam.name, exam.minutes, exam.what);
     }
     ExitCode::SUCCESS
 }
@@ -82,19 +102,22 @@ pub(crate) fn command(workspace: &Workspace, name: &str) -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Builds the test binary, then starts it without cargo between, so that ending it at its bound ends it wholly.
+/// Builds the test binary and starts the servers it needs, then starts it without cargo between, so that ending it at its bound ends it wholly.
 fn sit(workspace: &Workspace, exam: &Exam) -> Result<Report> {
     let args = ["test", "--release", "--all-features", "-p", exam.package, "--test", exam.target];
     let built = binaries::build(workspace, &args)?;
     let binary =
         built.iter().find(|binary| binary.package == exam.package).context("cargo built no such test")?;
     let package = workspace.packages.iter().find(|package| package.name == exam.package);
-    let dir = &package.context("the package is gone")?.dir;
+    let package = package.context("the package is gone")?;
     let path = binary.executable.to_str().context("the path of the test is not UTF-8")?;
-    let mut command = program(dir, path, exam.args);
-    command.env(exam.env.0, exam.env.1).env("CARGO_MANIFEST_DIR", dir);
+    let services = package.needs_servers.then(|| Services::start(workspace)).transpose()?;
+    let mut command = program(&package.dir, path, exam.args);
+    command.env(exam.env.0, exam.env.1).env("CARGO_MANIFEST_DIR", &package.dir);
+    command.envs(services.iter().flat_map(Services::variables));
 
     let (mut child, output) = spawn_piped(&mut command)?;
+    let _watch = watch(child.id());
     let reader = std::thread::spawn(move || follow(output, Report::default()));
     let deadline = Instant::now() + Duration::from_secs(exam.minutes * 60);
     let status = loop {

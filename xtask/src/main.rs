@@ -9,8 +9,10 @@
 mod ci;
 mod deny;
 mod exam;
+mod interrupt;
 mod lint;
 mod run;
+mod services;
 mod stranger;
 mod test;
 mod tidy;
@@ -25,6 +27,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--fast] [cargo test arguments]  every test of the workspace; --fast leaves out crates that need a server
+  services up|down|status [--only ..]   servers for tests, in the background; `test` starts and ends its own
   ci [--keep-going]                     every step below, then the tests
     fmt | tidy | clippy | docs | deny | stranger
   exam --list | all | NAME              long exams, each with a bound
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<services::NotInstalled>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -54,6 +57,8 @@ fn dispatch(words: &[&str]) -> anyhow::Result<Option<ExitCode>> {
     let code = match *words {
         ["test", "--fast", ref rest @ ..] => test::command(&Workspace::load()?, true, rest)?,
         ["test", ref rest @ ..] => test::command(&Workspace::load()?, false, rest)?,
+        ["services", "down" | "status"] => services::command(&Workspace::load()?, words[1], &[])?,
+        ["services", "up", ref rest @ ..] => services::command(&Workspace::load()?, "up", rest)?,
         ["ci"] => ci::command(&Workspace::load()?, false),
         ["ci", "--keep-going"] => ci::command(&Workspace::load()?, true),
         ["exam", "--list"] => exam::list(),
@@ -84,8 +89,16 @@ mod tests {
 
     #[test]
     fn unknown_words_are_no_command() {
-        for words in [&[][..], &["tets"], &["ci", "--kep-going"], &["exam"], &["exam", "nap"], &["fmt", "x"]]
-        {
+        for words in [
+            &[][..],
+            &["tets"],
+            &["ci", "--kep-going"],
+            &["exam"],
+            &["exam", "nap"],
+            &["fmt", "x"],
+            &["services"],
+            &["services", "upp"],
+        ] {
             assert!(dispatch(words).unwrap().is_none(), "{words:?}");
         }
     }

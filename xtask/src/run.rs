@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, PipeReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -41,10 +42,12 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Starts it with both outputs in one pipe, so that their order is kept.
+/// Starts it with both outputs in one pipe, so that their order is kept, and in a process group of its own, which is to be
+/// [watched](crate::interrupt::watch).
 pub(crate) fn spawn_piped(command: &mut Command) -> Result<(Child, PipeReader)> {
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
     command.stdout(writer.try_clone().context("cannot share a pipe")?).stderr(writer).stdin(Stdio::null());
+    command.process_group(0);
     let child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
     // The command still holds the writing ends; while it does, the reader would never see the end.
     command.stdout(Stdio::null()).stderr(Stdio::null());

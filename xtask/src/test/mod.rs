@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub(crate) use self::report::Report;
+use crate::interrupt::watch;
 use crate::run::{cargo, each_line, shown, spawn_piped};
+use crate::services::{self, Services};
 use crate::workspace::Workspace;
 
 pub(crate) fn command(workspace: &Workspace, fast: bool, rest: &[&str]) -> Result<ExitCode> {
@@ -36,9 +38,13 @@ pub(crate) fn run(workspace: &Workspace, fast: bool, rest: &[&str]) -> Result<Re
     args.extend(rest);
 
     let names = binaries::build(workspace, &args)?;
+    let services =
+        (!fast && services::are_needed(workspace, rest)).then(|| Services::start(workspace)).transpose()?;
     let mut command = cargo(&workspace.root, &args);
+    command.envs(services.iter().flat_map(Services::variables));
     println!("$ {}", shown(&command));
     let (mut child, output) = spawn_piped(&mut command)?;
+    let _watch = watch(child.id());
     let mut report = follow(output, Report::new(binaries::names(&names)))?;
     report.ended(child.wait()?.success());
     println!("\n{}", report.table());

@@ -1,0 +1,183 @@
+//! One process of ours: started so that it cannot outlive us, signalled by its pid, reaped.
+
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::account::Account;
+use crate::programs;
+use crate::tree::descendants;
+
+/// What to start, and how it is to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) account: Option<Account>,
+    /// What asks it to end in good order.
+    pub(crate) end_signal: Signal,
+    /// What it gets when we end, or drop it.
+    pub(crate) last_signal: Signal,
+}
+
+impl Launch {
+    /// Through `setpriv`, where there is one, the kernel ends the process when we end, however that happens. It must be
+    /// done after the change of user, which resets it; `setpriv` is then the program that becomes the server.
+    fn command(&self) -> Result<Command> {
+        let mut command = match programs::search("setpriv") {
+            Some(setpriv) => {
+                let mut command = Command::new(setpriv);
+                command.args([
+                    "--pdeathsig",
+                    if self.last_signal == Signal::QUIT { "QUIT" } else { "KILL" },
+                    "--",
+                ]);
+                command.arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
+        let errors = log.try_clone().context("cannot share a log")?;
+        command.args(&self.args).current_dir(&self.directory).env("LC_ALL", "C");
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        // A group of its own: Ctrl-C at a terminal ends us, and we end it.
+        command.process_group(0);
+        if let Some(account) = self.account {
+            command.uid(account.uid).gid(account.gid);
+        }
+        Ok(command)
+    }
+
+    pub(crate) fn start(&self) -> Result<Process> {
+        let command = self.command()?;
+        let child = spawn(command).with_context(|| format!("cannot start {}", self.program.display()))?;
+        Ok(Process { child, last_signal: self.last_signal })
+    }
+
+    /// Runs a program that ends by itself; an error with its log unless it succeeds in time.
+    pub(crate) fn run(&self, within: Duration) -> Result<()> {
+        let mut process = self.start()?;
+        let status = process.wait(within)?;
+        let name = self.program.file_name().unwrap_or_default().to_string_lossy();
+        match status {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => bail!("{name} ended with {status}:\n{}", tail(&self.log)),
+            None => bail!("{name} was not done within {within:?}:\n{}", tail(&self.log)),
+        }
+    }
+}
+
+/// A running (or ended, but not yet dropped) process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    last_signal: Signal,
+}
+
+impl Process {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("cannot wait for a child")
+    }
+
+    pub(crate) fn wait(&mut self, within: Duration) -> Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + within;
+        loop {
+            let ended = self.ended()?;
+            if ended.is_some() || Instant::now() >= deadline {
+                return Ok(ended);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// SIGKILL, to it and then to what it had started; it is gone when this returns.
+    pub(crate) fn kill(&mut self) {
+        let children = descendants(self.pid());
+        // Neither fails for a child that was not reaped yet.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for child in children {
+            send(child, Signal::KILL);
+        }
+    }
+
+    /// To it and to all it has started: a server with a process for each connection is only then paused.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        send(self.pid(), signal);
+        for child in descendants(self.pid()) {
+            send(child, signal);
+        }
+    }
+
+    /// To it alone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+}
+
+/// A server that cleans up behind itself may do so, but not for long.
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.last_signal != Signal::KILL && matches!(self.ended(), Ok(None)) {
+            self.signal_all(Signal::CONT);
+            self.signal(self.last_signal);
+            if matches!(self.wait(Duration::from_secs(3)), Ok(Some(_))) {
+                return;
+            }
+        }
+        self.kill();
+    }
+}
+
+/// A process that is gone by now needs no signal.
+fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// The last lines of a log, for errors.
+pub(crate) fn tail(log: &Path) -> String {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+type Started = std::io::Result<Child>;
+/// What to start, and where to answer.
+type Job = (Command, mpsc::Sender<Started>);
+
+/// The kernel's signal at a parent's death comes when the *thread* that started the child ends. Tests run in threads that
+/// end, so one thread that never does starts them all.
+fn spawn(command: Command) -> Started {
+    static SPAWNER: LazyLock<Mutex<mpsc::Sender<Job>>> = LazyLock::new(|| {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in inbox {
+                // Whoever asked is waiting below.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(jobs)
+    });
+    let (answer, started) = mpsc::channel();
+    let spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    spawner.send((command, answer)).expect("the spawner never ends");
+    started.recv().expect("the spawner answers every job")
+}
