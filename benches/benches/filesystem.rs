@@ -1,5 +1,8 @@
 //! The file store: reads and writes against plain `tokio::fs` doing the same bytes, and what 100 000 entries cost.
 //!
+//! The yardstick of a write is `tokio::fs::write`, over the file that is there; a lane more does what a store must, and
+//! never leaves half a file: it writes one aside and renames it.
+//!
 //! `LARDER_BENCH_ENTRIES` sets another number than 100 000.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails says so at once")]
@@ -8,7 +11,10 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,6 +29,8 @@ const SIZES: [(&str, usize); 3] = [("1 KB", 1 << 10), ("100 KB", 100 << 10), ("1
 const TASKS: [u64; 2] = [1, 8];
 /// How many files are read or written in turn.
 const FILES: u64 = 16;
+/// Numbers the files that are written aside.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
@@ -117,6 +125,19 @@ fn read_and_write(criterion: &mut Criterion) {
                             spread(runtime, tasks, iterations, move |number| {
                                 let (path, bytes) = (plain.join(number.to_string()), bytes.clone());
                                 async move { tokio::fs::write(path, bytes).await.unwrap() }
+                            })
+                        });
+                    }),
+                    Lane::new("tokio fs, aside and renamed", move |bencher| {
+                        bencher.iter_custom(|iterations| {
+                            let (plain, bytes) = (Arc::clone(plain), bytes.clone());
+                            spread(runtime, tasks, iterations, move |number| {
+                                let (path, bytes) = (plain.join(number.to_string()), bytes.clone());
+                                let aside = plain.join(format!("aside {}", NEXT.fetch_add(1, Relaxed)));
+                                async move {
+                                    tokio::fs::write(&aside, bytes).await.unwrap();
+                                    tokio::fs::rename(aside, path).await.unwrap();
+                                }
                             })
                         });
                     }),

@@ -2,7 +2,9 @@
 
 mod bytes_store;
 mod ratios;
+mod remote;
 mod support;
+mod tasks;
 mod user;
 
 use std::time::Duration;
@@ -11,7 +13,9 @@ use criterion::{Bencher, Criterion};
 
 pub use self::{
     bytes_store::BytesStore,
+    remote::{Bare, KEPT, PATIENCE, Stores, compare, prices},
     support::{KEYS, alike, keys, poll, together, without_expiry},
+    tasks::{race_tasks, runtime},
     user::User,
 };
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Prints the median of each lane over its rounds, and its ratio to the first lane: of each round, then the median.
 #[expect(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
 pub(crate) fn print(group: &str, lanes: &[&str]) {
-    let measured: Vec<Vec<f64>> = lanes.iter().map(|lane| rounds(group, lane)).collect();
+    let measured: Vec<Vec<f64>> = lanes.iter().map(|lane| estimates(group, lane, crate::ROUNDS)).collect();
     let Some(first) = measured.first().filter(|rounds| !rounds.is_empty()) else {
         println!("\n{group}: no estimates under {}", directory().display());
         return;
@@ -23,8 +23,31 @@ pub(crate) fn print(group: &str, lanes: &[&str]) {
     println!();
 }
 
-fn rounds(group: &str, lane: &str) -> Vec<f64> {
-    (0..crate::ROUNDS)
+/// As [`print`], for lanes whose iteration is one operation of each of so many tasks: the rate of each lane, and what it is of
+/// the first one's. More is better.
+#[expect(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
+pub(crate) fn print_rates(group: &str, rounds: usize, tasks: u32, lanes: &[&str]) {
+    let measured: Vec<Vec<f64>> = lanes.iter().map(|lane| estimates(group, lane, rounds)).collect();
+    let Some(first) = measured.first().filter(|rounds| !rounds.is_empty()) else {
+        println!("\n{group}: no estimates under {}", directory().display());
+        return;
+    };
+    println!("\n{group}: median of {} rounds, of {}'s rate", first.len(), lanes[0]);
+    for (lane, times) in lanes.iter().zip(&measured).filter(|(_, times)| times.len() == first.len()) {
+        let ratios: Vec<f64> = times.iter().zip(first).map(|(time, first)| first / time).collect();
+        println!(
+            "  {lane:<28} {:>10.2} us {:>9.1} k/s   x {:.2}   (rounds: {})",
+            median(times.clone()) / 1e3 / f64::from(tasks),
+            f64::from(tasks) * 1e6 / median(times.clone()),
+            median(ratios.clone()),
+            ratios.iter().map(|ratio| format!("{ratio:.2}")).collect::<Vec<_>>().join(" ")
+        );
+    }
+    println!();
+}
+
+fn estimates(group: &str, lane: &str, rounds: usize) -> Vec<f64> {
+    (0..rounds)
         .filter_map(|round| estimate(&directory().join(group).join(format!("{lane}_{round}"))))
         .collect()
 }
