@@ -1,12 +1,12 @@
 //! `memcached://`, `memcacheds://` and `memcached+unix://`.
 
-use larder_core::{Result, StoreHandle, async_trait};
+use larder_core::{Error, ErrorKind, Result, StoreHandle, async_trait};
 use larder_memcached::{MemcachedStore, MemcachedStoreBuilder};
 
-use super::remote::{file, login, max_value_bytes, needs, prefix, set};
+use super::remote::{file, login, max_value_bytes, prefix, set};
 use crate::{
     StoreFactory, StoreUrl,
-    settings::{MEMCACHED, names},
+    settings::{MEMCACHED, names, shown},
 };
 
 #[derive(Debug)]
@@ -40,4 +40,10 @@ impl StoreFactory for Memcached {
         let store = set(store, max_value_bytes(url, 1_073_741_488)?, MemcachedStoreBuilder::max_value_bytes);
         Ok(StoreHandle::new(store.build()?))
     }
+}
+
+/// The error of a setting that goes with another one.
+fn needs(url: &StoreUrl, name: &str, value: &str, what: &str) -> Error {
+    let label = url.label(name);
+    Error::new(ErrorKind::Config, format!("`{label}={}`: `{label}` needs {what}", shown(value)))
 }

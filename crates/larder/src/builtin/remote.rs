@@ -2,7 +2,7 @@
 
 use larder_core::{Error, ErrorKind, Result};
 
-use crate::{StoreUrl, settings::shown, url::byte_count};
+use crate::{StoreUrl, url::byte_count};
 
 /// `store` with a setting, where it was given.
 pub(super) fn set<S, T>(store: S, value: Option<T>, setter: impl FnOnce(S, T) -> S) -> S {
@@ -51,10 +51,4 @@ pub(super) fn max_value_bytes(url: &StoreUrl, most: u64) -> Result<Option<usize>
     url.read("max_value_bytes", &allowed, |text| {
         byte_count(text).filter(|bytes| (1..=most).contains(bytes)).and_then(|bytes| bytes.try_into().ok())
     })
-}
-
-/// The error of a setting that goes with another one.
-pub(super) fn needs(url: &StoreUrl, name: &str, value: &str, what: &str) -> Error {
-    let label = url.label(name);
-    Error::new(ErrorKind::Config, format!("`{label}={}`: `{label}` needs {what}", shown(value)))
 }

@@ -1,10 +1,15 @@
 //! Every setting, once: URL, TOML, environment and documentation read this table.
 
 mod cache;
+#[cfg(any(feature = "filesystem", test))]
+mod file;
 mod guards;
-mod local;
 #[cfg(any(feature = "memcached", test))]
 mod memcached;
+#[cfg(any(feature = "simple", test))]
+mod memory;
+#[cfg(any(feature = "null", test))]
+mod null;
 #[cfg(any(feature = "postgres", test))]
 mod postgres;
 #[cfg(any(feature = "redis", test))]
@@ -13,15 +18,15 @@ mod redis;
 mod tests;
 
 pub(crate) use cache::CACHE;
-pub(crate) use guards::GUARDS;
 #[cfg(any(feature = "filesystem", test))]
-pub(crate) use local::FILE;
-#[cfg(any(feature = "simple", test))]
-pub(crate) use local::MEMORY;
-#[cfg(any(feature = "null", test))]
-pub(crate) use local::NULL;
+pub(crate) use file::FILE;
+pub(crate) use guards::GUARDS;
 #[cfg(any(feature = "memcached", test))]
 pub(crate) use memcached::MEMCACHED;
+#[cfg(any(feature = "simple", test))]
+pub(crate) use memory::MEMORY;
+#[cfg(any(feature = "null", test))]
+pub(crate) use null::NULL;
 #[cfg(any(feature = "postgres", test))]
 pub(crate) use postgres::POSTGRES;
 #[cfg(any(feature = "redis", test))]
