@@ -24,7 +24,8 @@ pub(crate) fn print(group: &str, lanes: &[&str]) {
 }
 
 /// As [`print`], for lanes whose iteration is one operation of each of so many tasks: the rate of each lane, and what it is of
-/// the first one's. More is better.
+/// the first one's. More is better. The last column compares the quickest samples: what is left of the ratio on a machine that
+/// is busy with something else.
 #[expect(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
 pub(crate) fn print_rates(group: &str, rounds: usize, tasks: u32, lanes: &[&str]) {
     let measured: Vec<Vec<f64>> = lanes.iter().map(|lane| estimates(group, lane, rounds)).collect();
@@ -33,17 +34,39 @@ pub(crate) fn print_rates(group: &str, rounds: usize, tasks: u32, lanes: &[&str]
         return;
     };
     println!("\n{group}: median of {} rounds, of {}'s rate", first.len(), lanes[0]);
+    let best = quickest(group, lanes[0], rounds);
     for (lane, times) in lanes.iter().zip(&measured).filter(|(_, times)| times.len() == first.len()) {
-        let ratios: Vec<f64> = times.iter().zip(first).map(|(time, first)| first / time).collect();
+        let mut ratios: Vec<f64> = times.iter().zip(first).map(|(time, first)| first / time).collect();
+        ratios.sort_by(f64::total_cmp);
+        let each = |time: f64| time / 1e3 / f64::from(tasks);
+        let quickest = quickest(group, lane, rounds);
         println!(
-            "  {lane:<28} {:>10.2} us {:>9.1} k/s   x {:.2}   (rounds: {})",
-            median(times.clone()) / 1e3 / f64::from(tasks),
-            f64::from(tasks) * 1e6 / median(times.clone()),
+            "  {lane:<24} {:>9.2} us   x {:.2} ({:.2} to {:.2})   quickest {:>9.2} us   x {:.2}",
+            each(median(times.clone())),
             median(ratios.clone()),
-            ratios.iter().map(|ratio| format!("{ratio:.2}")).collect::<Vec<_>>().join(" ")
+            ratios[ratios.len() / 4],
+            ratios[ratios.len() * 3 / 4],
+            each(quickest),
+            best / quickest,
         );
     }
     println!();
+}
+
+/// The time of an iteration in the quickest sample of all rounds.
+fn quickest(group: &str, lane: &str, rounds: usize) -> f64 {
+    let samples = (0..rounds).filter_map(|round| {
+        let lane = directory().join(group).join(format!("{lane}_{round}"));
+        let text = std::fs::read_to_string(lane.join("new/sample.json")).ok()?;
+        let sample: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let (times, iterations) = (sample["times"].as_array()?, sample["iters"].as_array()?);
+        let each = times
+            .iter()
+            .zip(iterations)
+            .filter_map(|(time, iterations)| Some(time.as_f64()? / iterations.as_f64()?));
+        each.min_by(f64::total_cmp)
+    });
+    samples.min_by(f64::total_cmp).unwrap_or(f64::NAN)
 }
 
 fn estimates(group: &str, lane: &str, rounds: usize) -> Vec<f64> {

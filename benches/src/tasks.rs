@@ -60,7 +60,7 @@ where
     started.elapsed()
 }
 
-/// As [`race`](crate::race), for lanes of [`spread`]: longer samples, so that starting the tasks is no part of them, and rates.
+/// As [`race`](crate::race), for lanes of `spread`: longer samples, so that starting the tasks is no part of them, and rates.
 pub fn race_tasks(criterion: &mut Criterion, group: &str, tasks: u32, mut lanes: Vec<Lane<'_>>) {
     let mut ran = 0;
     for round in 0..ROUNDS {
