@@ -24,7 +24,7 @@ pub enum FailurePolicy {
     Miss,
 }
 
-/// Settings of a [`Cache`], each with a default.
+/// Settings of a [`Cache`](crate::Cache), each with a default.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
@@ -215,7 +215,7 @@ impl CacheBuilder {
     }
 
     /// How long a load may take, waiting for its turn included. After that its callers get an error of kind
-    /// [`Load`](ErrorKind::Load), the loader's future is dropped, and the key is free for another load.
+    /// [`Load`](crate::ErrorKind::Load), the loader's future is dropped, and the key is free for another load.
     /// Default: 30 s.
     ///
     /// ```
@@ -232,7 +232,7 @@ impl CacheBuilder {
     }
 
     /// The largest entry that may be encoded for a store that keeps bytes; larger ones are
-    /// [`TooLarge`](ErrorKind::TooLarge). Default: 16 MiB.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge). Default: 16 MiB.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));

@@ -18,8 +18,8 @@ impl Cache {
     /// If the key is invalidated while the load runs, its callers get the value, later callers a new load, and nothing is
     /// kept. A store that fails is treated as having nothing.
     ///
-    /// The loader returns a value or a [`Loaded`], which sets the timeout or says not to keep it. Its error comes back as the
-    /// source of an error of kind [`Load`](ErrorKind::Load). Needs a Tokio runtime on a miss.
+    /// The loader returns a value or a [`Loaded`](crate::Loaded), which sets the timeout or says not to keep it. Its error comes back as the
+    /// source of an error of kind [`Load`](crate::ErrorKind::Load). Needs a Tokio runtime on a miss.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
