@@ -18,10 +18,15 @@ struct Exam {
     minutes: u64,
     package: &'static str,
     target: &'static str,
+    /// A `cfg` to build with, in a target directory of its own.
+    cfg: Option<&'static str>,
     /// What to run of the test binary: a filter, and options.
     args: &'static [&'static str],
     env: (&'static str, &'static str),
 }
+
+/// The tests inside the library.
+const UNIT: &str = "unit";
 
 const EXAMS: &[Exam] = &[
     Exam {
@@ -30,6 +35,7 @@ const EXAMS: &[Exam] = &[
         minutes: 3,
         package: "larder-tests",
         target: "it",
+        cfg: None,
         args: &["race::", "--nocapture"],
         env: ("LARDER_RACE_ROUNDS", "100000"),
     },
@@ -39,8 +45,19 @@ const EXAMS: &[Exam] = &[
         minutes: 12,
         package: "larder-cluster-tests",
         target: "race",
+        cfg: None,
         args: &[],
         env: ("LARDER_CLUSTER_RACE_ROUNDS", "5000"),
+    },
+    Exam {
+        name: "flights",
+        what: "the flight table under Shuttle, 10 000 schedules at random and by PCT of each kind of invalidation",
+        minutes: 3,
+        package: "larder-core",
+        target: UNIT,
+        cfg: Some("shuttle"),
+        args: &["flight::shuttle_tests::", "--nocapture"],
+        env: ("LARDER_SHUTTLE_ROUNDS", "10000"),
     },
     Exam {
         name: "model",
@@ -48,6 +65,7 @@ const EXAMS: &[Exam] = &[
         minutes: 30,
         package: "larder-simple",
         target: "conformance",
+        cfg: None,
         args: &["model"],
         env: ("LARDER_MODEL_CASES", "20000"),
     },
@@ -57,6 +75,7 @@ const EXAMS: &[Exam] = &[
         minutes: 30,
         package: "larder-tests",
         target: "it",
+        cfg: None,
         args: &["model::", "--nocapture"],
         env: ("LARDER_CLUSTER_SEEDS", "20000"),
     },
@@ -66,6 +85,7 @@ const EXAMS: &[Exam] = &[
         minutes: 30,
         package: "larder-filesystem",
         target: "processes",
+        cfg: None,
         args: &["killed_writer"],
         env: ("LARDER_KILLS", "20x10000"),
     },
@@ -104,8 +124,17 @@ pub(crate) fn command(workspace: &Workspace, name: &str) -> ExitCode {
 
 /// Builds the test binary and starts the servers it needs, then starts it without cargo between, so that ending it at its bound ends it wholly.
 fn sit(workspace: &Workspace, exam: &Exam) -> Result<Report> {
-    let args = ["test", "--release", "--all-features", "-p", exam.package, "--test", exam.target];
-    let built = binaries::build(workspace, &args)?;
+    let mut args = vec!["test", "--release", "--all-features", "-p", exam.package];
+    match exam.target {
+        UNIT => args.push("--lib"),
+        target => args.extend(["--test", target]),
+    }
+    let own_target = exam.cfg.map(|cfg| workspace.target.join(cfg));
+    if let Some(dir) = &own_target {
+        // Other flags: in the usual directory each build would undo the other.
+        args.extend(["--target-dir", dir.to_str().context("the target directory is not UTF-8")?]);
+    }
+    let built = binaries::build(workspace, &args, exam.cfg)?;
     let binary =
         built.iter().find(|binary| binary.package == exam.package).context("cargo built no such test")?;
     let package = workspace.packages.iter().find(|package| package.name == exam.package);

@@ -18,8 +18,8 @@ pub(crate) struct Binary {
     pub(crate) executable: PathBuf,
 }
 
-/// Builds what `cargo` with these arguments would test, without running it.
-pub(crate) fn build(workspace: &Workspace, args: &[&str]) -> Result<Vec<Binary>> {
+/// Builds what `cargo` with these arguments would test, without running it; with `--cfg` where one is named.
+pub(crate) fn build(workspace: &Workspace, args: &[&str], cfg: Option<&str>) -> Result<Vec<Binary>> {
     let ours = args.split(|word| *word == "--").next().unwrap_or_default();
     if ours.contains(&"--doc") {
         // Documentation tests have no binary, and cargo refuses to only build them.
@@ -27,6 +27,10 @@ pub(crate) fn build(workspace: &Workspace, args: &[&str]) -> Result<Vec<Binary>>
     }
     let mut command = cargo(&workspace.root, ours);
     command.args(["--no-run", "--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    if let Some(cfg) = cfg {
+        let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+        command.env("RUSTFLAGS", format!("{flags} --cfg {cfg}"));
+    }
     println!("$ {}", shown(&command));
     let output = command.output().context("cannot start cargo")?;
     if !output.status.success() {

@@ -37,7 +37,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool, rest: &[&str]) -> Result<Re
     }
     args.extend(rest);
 
-    let names = binaries::build(workspace, &args)?;
+    let names = binaries::build(workspace, &args, None)?;
     let services =
         (!fast && services::are_needed(workspace, rest)).then(|| Services::start(workspace)).transpose()?;
     let mut command = cargo(&workspace.root, &args);

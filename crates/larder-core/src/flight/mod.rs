@@ -21,6 +21,9 @@ mod follow;
 mod joining;
 mod leader;
 mod settling;
+#[cfg(all(shuttle, feature = "faults"))]
+#[cfg(test)]
+mod shuttle_tests;
 mod table;
 
 use std::{pin::pin, time::Duration};

@@ -1,11 +1,9 @@
 //! Who is told of doubts, and replays them.
 
-use std::sync::Weak;
-
 use super::Quarantine;
 use crate::{
     Event,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
 };
 
 /// A cache over the store.
