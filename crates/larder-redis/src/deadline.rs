@@ -16,6 +16,11 @@ impl<'a> Deadline<'a> {
         Self { clock, end: clock.now().saturating_add(time) }
     }
 
+    /// Whether as good as all of `time` is left.
+    pub(crate) fn is_young(&self, time: Duration) -> bool {
+        self.end.saturating_since(self.clock.now()) >= time.saturating_sub(time / 20)
+    }
+
     /// What is left, if anything is.
     pub(crate) fn left(&self) -> Option<Duration> {
         let left = self.end.saturating_since(self.clock.now());

@@ -47,6 +47,8 @@ pub(crate) struct Lane {
     /// How long nothing may be answered.
     patience: Duration,
     pub(crate) known: Mutex<Option<Known>>,
+    /// How long an operation may take.
+    timeout: Duration,
 }
 
 /// Counts the connections made: a receiver that never receives.
@@ -90,6 +92,7 @@ impl Lane {
             clock,
             patience: settings.patience(),
             known: Mutex::new(None),
+            timeout,
             client,
         }
     }
@@ -118,10 +121,14 @@ impl Lane {
         deadline: &Deadline<'_>,
     ) -> Result<Cow<'_, WithOptions<Client>>> {
         if self.client.is_connected() {
-            return Ok(Cow::Borrowed(match effect {
-                Effect::None => &self.read,
-                Effect::Possible => &self.write,
-            }));
+            // Only the first command of an operation has all of its time.
+            if deadline.is_young(self.timeout) {
+                return Ok(Cow::Borrowed(match effect {
+                    Effect::None => &self.read,
+                    Effect::Possible => &self.write,
+                }));
+            }
+            return self.within(effect, deadline).map(Cow::Owned);
         }
         Box::pin(self.connected(deadline)).await?;
         self.within(effect, deadline).map(Cow::Owned)
