@@ -62,7 +62,8 @@ proptest! {
     ) {
         if let Ok(key) = Key::parse(&encoded) {
             prop_assert_eq!(key.as_str(), encoded.as_str());
-            if let Some(text) = key.text() {
+            // Larder's own keys are in no namespace that a name makes.
+            if let Some(text) = key.text().filter(|_| key.namespace() != "1/~/") {
                 // Made again from its parts, it is the same: there is no second spelling.
                 let names = key.namespace()["1/".len()..].split_terminator('/').map(|name| {
                     // A component escapes three characters that a text does not.
