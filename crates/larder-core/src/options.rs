@@ -228,7 +228,8 @@ impl EntryOptions {
     }
 
     /// Whether the loader may add tags. It costs two reads of the store for each load, which see that no tag was invalidated
-    /// before it was known. Default: no.
+    /// before it was known. Default: no, until a loader on this store has added one: that first result is not kept, and from
+    /// then on every load is watched so.
     ///
     /// ```
     /// let options = larder_core::EntryOptions::new().late_tags(true);
