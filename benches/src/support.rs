@@ -42,7 +42,13 @@ fn untimed<V: Clone + Send + Sync + 'static>()
     moka::sync::Cache::builder().max_capacity(10_000).eviction_policy(moka::policy::EvictionPolicy::lru())
 }
 
-/// The output of a future that is ready at once, as a hit in process is: no executor is part of the measurement.
+/// The output of a future that is ready at once, as a hit in process is: no executor is part of the measurement. Part of its caller,
+/// as an `await` is.
+#[expect(
+    clippy::inline_always,
+    reason = "where the compiler leaves it a call, the future is moved, which no `await` does"
+)]
+#[inline(always)]
 pub fn poll<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

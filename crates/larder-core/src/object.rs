@@ -118,13 +118,20 @@ impl Object {
     /// As [`read`](Object::read), without touching the reference count.
     #[inline]
     pub(crate) fn into_typed<T: Cacheable>(self) -> Result<Arc<T>> {
-        if (*self.data).type_id() == TypeId::of::<T>() {
-            let data: Arc<dyn Any + Send + Sync> = self.data;
+        let Self { data, codec, .. } = self;
+        if (*data).type_id() == TypeId::of::<T>() {
+            let data: Arc<dyn Any + Send + Sync> = data;
             return Ok(data.downcast().expect("of this type: asked just now"));
         }
+        Self::transcoded(&*data, codec)
+    }
+
+    /// Apart from the pointer copy, so that this stays small enough to be part of its caller.
+    #[cold]
+    fn transcoded<T: Cacheable>(data: &dyn Erased, codec: Codec) -> Result<Arc<T>> {
         let mut payload = Vec::new();
-        self.data.encode_erased(self.codec, &mut payload)?;
-        T::decode(self.codec, payload.into()).map(Arc::new)
+        data.encode_erased(codec, &mut payload)?;
+        T::decode(codec, payload.into()).map(Arc::new)
     }
 
     /// What the entry weighs, in bytes: as declared by the cache's weigher or the type, else its encoded size (which is

@@ -1,9 +1,9 @@
 //! Loads: `get_or_load` in its own task, `get_or_load_scoped` in the caller.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use super::{Cache, approach::Ask, commit::loader_failed, fly::Renewer};
-use crate::{BoxError, EntryOptions, Error, IntoKey, IntoLoaded, Outcome, Result, Source};
+use crate::{BoxError, Cacheable, EntryOptions, IntoKey, IntoLoaded, Key, Outcome, Result, Source};
 
 impl Cache {
     /// The value under `key`, or what `loader` loads, which is then kept for the cache's default timeout.
@@ -43,7 +43,11 @@ impl Cache {
         E: Into<BoxError>,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        self.get_or_load_with(key, EntryOptions::new(), loader).await
+        // Not by way of `get_or_load_with`: a future in a future is one more to move on every hit.
+        match self.begin_load(key, EntryOptions::new()) {
+            Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
+            Err(begun) => Box::pin(self.go_on_shared(begun, loader)).await,
+        }
     }
 
     /// As [`get_or_load`](Cache::get_or_load), with a timeout or other options of its own.
@@ -68,18 +72,10 @@ impl Cache {
         E: Into<BoxError>,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        let (key, options) = (key.into_key(&self.namespace), options.into());
-        let known_miss =
-            match self.inner.peek_for_load::<R::Value>(key.as_ref().map_err(Error::clone)?, &options) {
-                Some(Some(hit)) => return Ok(Outcome::new(hit, Source::Hit)),
-                known => known.is_some(),
-            };
-        let loader: Renewer<'static, R::Value> = Box::new(|_| {
-            Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
-        });
-        let (key, policy) = (key?, self.inner.policy(&options)?);
-        let ask = Ask { known_miss, ..Ask::new(&key, &policy) };
-        Box::pin(self.inner.load_shared(ask, loader)).await
+        match self.begin_load(key, options.into()) {
+            Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
+            Err(begun) => Box::pin(self.go_on_shared(begun, loader)).await,
+        }
     }
 
     /// As [`get_or_load`](Cache::get_or_load) for a loader that borrows: it runs in the caller. If the caller goes away, the
@@ -107,7 +103,10 @@ impl Cache {
         E: Into<BoxError>,
         Fut: Future<Output = Result<R, E>> + Send,
     {
-        self.get_or_load_scoped_with(key, EntryOptions::new(), loader).await
+        match self.begin_load(key, EntryOptions::new()) {
+            Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
+            Err(begun) => Box::pin(self.go_on_scoped(begun, loader)).await,
+        }
     }
 
     /// As [`get_or_load_scoped`](Cache::get_or_load_scoped), with a timeout or other options of its own.
@@ -131,17 +130,68 @@ impl Cache {
         E: Into<BoxError>,
         Fut: Future<Output = Result<R, E>> + Send,
     {
-        let (key, options) = (key.into_key(&self.namespace), options.into());
-        let known_miss =
-            match self.inner.peek_for_load::<R::Value>(key.as_ref().map_err(Error::clone)?, &options) {
-                Some(Some(hit)) => return Ok(Outcome::new(hit, Source::Hit)),
-                known => known.is_some(),
-            };
+        match self.begin_load(key, options.into()) {
+            Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
+            Err(begun) => Box::pin(self.go_on_scoped(begun, loader)).await,
+        }
+    }
+
+    /// A hit that can be had at once, else what the load goes on with. As [`get_now`](Self::get_now), no part of a future.
+    #[inline]
+    fn begin_load<T: Cacheable>(
+        &self,
+        key: impl IntoKey,
+        options: EntryOptions,
+    ) -> Result<Arc<T>, Box<Begun>> {
+        let key = key.into_key(&self.namespace);
+        match key.as_ref().ok().and_then(|key| self.inner.peek_for_load::<T>(key, &options)) {
+            Some(Some(hit)) => Ok(hit),
+            known => Err(Box::new(Begun { key, options, known_miss: known.is_some() })),
+        }
+    }
+
+    async fn go_on_shared<R, E, Fut>(
+        &self,
+        begun: Box<Begun>,
+        loader: impl FnOnce() -> Fut + Send + 'static,
+    ) -> Result<Outcome<R::Value>>
+    where
+        R: IntoLoaded,
+        E: Into<BoxError>,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        let Begun { key, options, known_miss } = *begun;
+        let (key, policy) = (key?, self.inner.policy(&options)?);
+        let ask = Ask { known_miss, ..Ask::new(&key, &policy) };
+        let loader: Renewer<'static, R::Value> = Box::new(|_| {
+            Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
+        });
+        self.inner.load_shared(ask, loader).await
+    }
+
+    async fn go_on_scoped<R, E, Fut>(
+        &self,
+        begun: Box<Begun>,
+        loader: impl FnOnce() -> Fut + Send,
+    ) -> Result<Outcome<R::Value>>
+    where
+        R: IntoLoaded,
+        E: Into<BoxError>,
+        Fut: Future<Output = Result<R, E>> + Send,
+    {
+        let Begun { key, options, known_miss } = *begun;
+        let (key, policy) = (key?, self.inner.policy(&options)?);
+        let ask = Ask { known_miss, ..Ask::new(&key, &policy) };
         let loader: Renewer<'_, R::Value> = Box::new(|_| {
             Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
         });
-        let (key, policy) = (key?, self.inner.policy(&options)?);
-        let ask = Ask { known_miss, ..Ask::new(&key, &policy) };
-        Box::pin(self.inner.load_scoped(ask, loader)).await
+        self.inner.load_scoped(ask, loader).await
     }
+}
+
+/// What a load goes on with when it was no hit.
+struct Begun {
+    key: Result<Key>,
+    options: EntryOptions,
+    known_miss: bool,
 }

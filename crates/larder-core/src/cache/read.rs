@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Cache, FailurePolicy, inner::Inner, ops::Operation, stamps::ClearBy};
 use crate::{
-    Cacheable, EntryMeta, EntryOptions, Error, Expiry, IntoKey, Key, Operations, Result, Timestamp, Value,
-    decide::is_fresh, flight::Settling, quarantine::Doubt, value::Opened,
+    Cacheable, EntryMeta, EntryOptions, Error, Expiry, IntoKey, Key, Object, Operations, Result, Timestamp,
+    Value, decide::is_fresh, flight::Settling, quarantine::Doubt, value::Opened,
 };
 
 impl Cache {
@@ -24,14 +24,21 @@ impl Cache {
     /// # Ok(()) }) }
     /// ```
     pub async fn get<T: Cacheable>(&self, key: impl IntoKey) -> Result<Option<Arc<T>>> {
-        // Looked at where it lies: `?` would move the key, which on a hit is a measurable part.
+        match self.get_now(key) {
+            Ok(hit) => Ok(Some(hit)),
+            Err(missed) => Box::pin(self.inner.get_slowly(missed)).await,
+        }
+    }
+
+    /// A hit that can be had at once. Not part of the future of [`get`](Self::get), which would have to keep room for the key:
+    /// moving it about is a measurable part of a hit.
+    #[inline]
+    fn get_now<T: Cacheable>(&self, key: impl IntoKey) -> Result<Arc<T>, Box<Missed>> {
         let key = key.into_key(&self.namespace);
-        let known_miss = match self.inner.peek::<T>(key.as_ref().map_err(Error::clone)?) {
-            Some(Some(hit)) => return Ok(Some(hit)),
-            known => known.is_some(),
-        };
-        // Nothing of the above is held across this await, so none of it has to lie in the future.
-        Box::pin(self.inner.get_slowly(key?, known_miss)).await
+        match key.as_ref().ok().and_then(|key| self.inner.peek::<T>(key)) {
+            Some(Some(hit)) => Ok(hit),
+            known => Err(Box::new(Missed { key, is_known: known.is_some() })),
+        }
     }
 
     /// Whether [`get`](Cache::get) would find an entry, whatever its type.
@@ -99,6 +106,13 @@ impl Cache {
     }
 }
 
+/// What a read goes on with that was no hit at once.
+struct Missed {
+    key: Result<Key>,
+    /// The store has no entry: there is no need to ask it again.
+    is_known: bool,
+}
+
 /// How many entries `keys` looks at in one call to the store.
 const LOOKED_AT: usize = 512;
 
@@ -124,18 +138,29 @@ impl Inner {
             return None;
         }
         let now = self.clock.now();
-        match self.handle.store.peek(key, now)? {
+        // Matched where it lies, for `?` would copy it.
+        match self.handle.store.peek(key, now) {
             // What `judge` and `typed` do, without passing the object on: this is the hit that everything here is for.
-            Some(Value::Object(object))
-                if is_fresh(now, object.meta()) && self.is_unstamped(object.meta()) =>
-            {
+            Some(Some(Value::Object(object))) if self.is_hit(key, now, &object) => {
                 let cost = object.meta().cost();
-                self.note(key, Some(object.meta()));
                 Some(self.counted(key, cost, object.into_typed()))
             }
-            Some(value) => self.peek_stamped(key, now, value),
-            None => Some(None),
+            Some(Some(value)) => self.peek_stamped(key, now, value),
+            Some(None) => Some(None),
+            None => None,
         }
+    }
+
+    /// Whether an object is a hit as it is; a load around it depends on it then. Asked where it lies: whatever is given a reference
+    /// once it is moved keeps all of it in memory.
+    #[inline]
+    fn is_hit(&self, key: &Key, now: Timestamp, object: &Object) -> bool {
+        let meta = object.meta();
+        let is_hit = is_fresh(now, meta) && self.is_unstamped(meta);
+        if is_hit {
+            self.note(key, Some(meta));
+        }
+        is_hit
     }
 
     /// Whether an entry is valid whatever has been invalidated by stamps.
@@ -170,25 +195,20 @@ impl Inner {
             return None;
         }
         let now = self.clock.now();
-        match self.handle.store.peek(key, now)? {
-            Some(Value::Object(object))
-                if is_fresh(now, object.meta()) && self.is_unstamped(object.meta()) =>
-            {
+        match self.handle.store.peek(key, now) {
+            Some(Some(Value::Object(object))) if self.is_hit(key, now, &object) => {
                 let cost = object.meta().cost();
-                self.note(key, Some(object.meta()));
                 Some(self.counted(key, cost, object.into_typed()))
             }
-            Some(_) => None,
-            None => Some(None),
+            Some(None) => Some(None),
+            _ => None,
         }
     }
 
-    async fn get_slowly<T: Cacheable>(
-        self: &Arc<Self>,
-        key: Key,
-        known_miss: bool,
-    ) -> Result<Option<Arc<T>>> {
-        let found = if known_miss { Ok(None) } else { self.find(&key).await };
+    async fn get_slowly<T: Cacheable>(self: &Arc<Self>, missed: Box<Missed>) -> Result<Option<Arc<T>>> {
+        let Missed { key, is_known } = *missed;
+        let key = key?;
+        let found = if is_known { Ok(None) } else { self.find(&key).await };
         let found = self.explicit(found, || None)?;
         if found.is_none() {
             self.miss(&key);
