@@ -112,9 +112,22 @@ fn options(url: &StoreUrl) -> Result<EntryOptions> {
     let options = set(options, url.duration("soft_timeout")?, EntryOptions::soft_timeout);
     let options = set(options, url.duration_or_zero("error_timeout")?, EntryOptions::error_timeout);
     let options = set(options, url.duration_or_zero("error_backoff")?, EntryOptions::error_backoff);
+    let options = set(options, none_timeout(url)?, EntryOptions::none_timeout);
+    let options = set(options, url.flag("late_tags")?, EntryOptions::late_tags);
     let options = set(options, early_refresh(url)?, EntryOptions::early_refresh);
     let jitter = url.fraction("jitter", "a part from 0 to 1, as `0.1`", |part| part <= 1.0)?;
     Ok(set(options, jitter, EntryOptions::jitter))
+}
+
+/// Its `0` is not the `timeout`'s, which has no end: who names a time for what is not there wants it kept less long, not longer.
+fn none_timeout(url: &StoreUrl) -> Result<Option<Timeout>> {
+    const ALLOWED: &str =
+        "seconds (`5`), a duration (`500ms`, `5s`, `1m30s`), `0` for not at all, or `never` for no end";
+    url.read("none_timeout", ALLOWED, |text| match text.parse() {
+        Ok(Timeout::After(duration)) => Some(Timeout::After(duration)),
+        Ok(Timeout::Never) if text == "never" => Some(Timeout::Never),
+        _ => (text == "0").then_some(Timeout::After(Duration::ZERO)),
+    })
 }
 
 fn early_refresh(url: &StoreUrl) -> Result<Option<EarlyRefresh>> {

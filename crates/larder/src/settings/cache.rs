@@ -1,10 +1,10 @@
 //! What every cache has.
 
-use super::{BYTES, COUNT, Setting, TIME, setting};
+use super::{BYTES, COUNT, FLAG, Setting, TIME, setting};
 
 const TIME_OR_ZERO: &str = "seconds, or `ms`, `s`, `m`, `h`, `d`, `w`; or `0`";
 
-pub(crate) const CACHE: [Setting; 23] = [
+pub(crate) const CACHE: [Setting; 25] = [
     setting(["bulk_timeout", "how long `clear` and `keys` may take", TIME, "`30s`", "1m", "never", ""]),
     setting([
         "clear_by",
@@ -88,6 +88,15 @@ pub(crate) const CACHE: [Setting; 23] = [
         "",
     ]),
     setting([
+        "late_tags",
+        "whether a loader may add tags: two more reads for each load; without it, the first result whose loader adds one is not kept",
+        FLAG,
+        "`false`",
+        "true",
+        "yes",
+        "",
+    ]),
+    setting([
         "lease_timeout",
         "how long others wait for a process that died while it loaded a key",
         TIME,
@@ -133,6 +142,15 @@ pub(crate) const CACHE: [Setting; 23] = [
         "shop",
         "",
         "CACHE_KEY_PREFIX",
+    ]),
+    setting([
+        "none_timeout",
+        "how long a `None` is kept",
+        "seconds, or `ms`, `s`, `m`, `h`, `d`, `w`; `0`: not at all; `never`: no end",
+        "as long as any value",
+        "5s",
+        "-1",
+        "",
     ]),
     setting([
         "operation_timeout",

@@ -34,9 +34,9 @@ fn with_common(own: &[&str]) -> String {
                  circuit_breaker_consecutive_timeouts, circuit_breaker_error_rate, circuit_breaker_half_open_calls, \
                  circuit_breaker_minimum_calls, circuit_breaker_probe_interval, circuit_breaker_probe_timeout, \
                  circuit_breaker_window, clear_by, clock_skew, coalesce, codec, early_refresh, error_backoff, \
-                 error_timeout, explicit_errors, jitter, lease_timeout, load_errors, load_timeout, \
-                 max_concurrent_loads, max_detached, max_value_bytes, namespace, operation_timeout, soft_timeout, \
-                 stale_if_error, stale_while_revalidate, stamp_staleness, timeout";
+                 error_timeout, explicit_errors, jitter, late_tags, lease_timeout, load_errors, load_timeout, \
+                 max_concurrent_loads, max_detached, max_value_bytes, namespace, none_timeout, operation_timeout, \
+                 soft_timeout, stale_if_error, stale_while_revalidate, stamp_staleness, timeout";
     let mut all: Vec<_> = every.split(", ").chain(own.iter().copied()).collect();
     all.sort_unstable();
     all.join(", ")

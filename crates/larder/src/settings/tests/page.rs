@@ -84,7 +84,7 @@ fn the_defaults_on_the_page_are_those_of_the_code() {
     };
     for Setting { name, page } in &CACHE {
         // An option that is set to its default is set all the same, and is what is left to each entry.
-        let is_option = ["early_refresh", "error_backoff", "jitter"].contains(name);
+        let is_option = ["early_refresh", "error_backoff", "jitter", "late_tags"].contains(name);
         if let Some(default) = page.default.strip_prefix('`') {
             let default = default.trim_end_matches('`');
             if is_option {
