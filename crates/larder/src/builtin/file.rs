@@ -61,5 +61,11 @@ fn directory(url: &StoreUrl) -> Result<&str> {
     if url.path().trim_end_matches('/').is_empty() {
         return Err(Error::new(ErrorKind::Config, format!("`file://` names no directory: {LOOK}")));
     }
+    if url.path().contains(char::is_control) {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("the path in a `file://` URL has a control character (`%00` to `%1f`, `%7f`): {LOOK}"),
+        ));
+    }
     Ok(url.path())
 }

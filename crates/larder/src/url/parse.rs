@@ -7,6 +7,7 @@ use larder_core::{Error, ErrorKind, Result};
 use percent_encoding::percent_decode_str;
 
 use super::Given;
+use crate::settings::shown;
 
 /// The parts, decoded.
 pub(super) struct Parts {
@@ -80,6 +81,11 @@ pub(crate) fn is_scheme(text: &str) -> bool {
 pub(crate) fn is_setting_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// What `Max-Entries` is.
+fn is_near_a_name(text: &str) -> bool {
+    is_setting_name(&text.to_ascii_lowercase().replace('-', "_"))
 }
 
 fn decoded_user(text: &str) -> Result<Option<String>> {
@@ -177,6 +183,13 @@ fn parse_settings(query: &str) -> Result<Vec<Given>> {
     let mut settings: Vec<Given> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
+        // One that is only spelt wrong is named; anything else may be a part of something secret.
+        if !is_setting_name(name) && is_near_a_name(name) {
+            return Err(config(format!(
+                "`{}` is no setting: their names have lower-case letters, digits and `_`",
+                shown(name)
+            )));
+        }
         if !is_setting_name(name) {
             return Err(config(
                 "a setting's name in a store URL has other characters than lower-case letters, digits and `_` \

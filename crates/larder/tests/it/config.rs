@@ -29,6 +29,19 @@ fn the_settings_of_every_cache_are_checked_before_anything_opens() {
             "max_concurrent_loads=0",
             "`max_concurrent_loads=0`: `max_concurrent_loads` must be a whole number from 1 to 4294967295",
         ),
+        (
+            "none_timeout=0s",
+            "`none_timeout=0s`: `none_timeout` must be seconds (`5`), a duration (`500ms`, `5s`, `1m30s`), `0` for not at \
+             all, or `never` for no end",
+        ),
+        ("late_tags=maybe", "`late_tags=maybe`: `late_tags` must be one of `true`, `false`"),
+        ("Max-Entries=5", "`Max-Entries` is no setting: their names have lower-case letters, digits and `_`"),
+        ("TIMEOUT", "`TIMEOUT` is no setting: their names have lower-case letters, digits and `_`"),
+        (
+            "hunter2%40host=5",
+            "a setting's name in a store URL has other characters than lower-case letters, digits and `_` (a `?` or `&` \
+             elsewhere in the URL must be percent-encoded)",
+        ),
         ("explicit_errors=no", "`explicit_errors=no`: `explicit_errors` must be one of `return`, `miss`"),
         ("load_errors=", "`load_errors=`: `load_errors` must be one of `return`, `miss`"),
         ("codec=xml", "`codec=xml`: `codec` must be one of `messagepack`, `json`"),
@@ -60,6 +73,42 @@ fn a_configuration_builds_on_any_store() {
     let config: CacheConfig = "memory://?namespace=a&timeout=1m".parse().unwrap();
     let cache = config.builder(larder::SimpleStore::new()).namespace("b").build().unwrap();
     assert_eq!(cache.path().as_str(), "1/a/b/");
+}
+
+#[cfg(feature = "simple")]
+#[tokio::test]
+async fn a_none_is_kept_for_as_long_as_is_said() {
+    for (settings, kept) in [
+        ("timeout=1h", true),
+        ("none_timeout=0", false),
+        ("timeout=5&none_timeout=0", false),
+        ("timeout=50ms&none_timeout=never", true),
+        ("timeout=50ms&none_timeout=1h", true),
+        ("none_timeout=50ms", false),
+    ] {
+        let cache = larder::connect(&format!("memory://?{settings}")).await.unwrap();
+        cache.set("nobody", None::<String>).await.unwrap();
+        cache.set("ada", Some("Ada".to_owned())).await.unwrap();
+        larder::Clock::sleep(&larder::SystemClock::new(), std::time::Duration::from_millis(100)).await;
+        assert_eq!(cache.has("nobody").await.unwrap(), kept, "{settings}");
+        assert_eq!(cache.has("ada").await.unwrap(), !settings.contains("timeout=50ms&"), "{settings}");
+    }
+}
+
+#[cfg(feature = "simple")]
+#[tokio::test]
+async fn loaders_that_name_tags_late_are_expected_where_that_is_said() {
+    use larder::{Kept, Loaded, NotKept, Source};
+    for (settings, kept) in [
+        ("", Kept::No(NotKept::LateTags)),
+        ("late_tags=false", Kept::No(NotKept::LateTags)),
+        ("late_tags=true", Kept::Yes),
+    ] {
+        let cache = larder::connect(&format!("memory://?{settings}")).await.unwrap();
+        let load = || async { Ok::<_, larder::Error>(Loaded::new(1_u8).tag("late")) };
+        let outcome = cache.get_or_load("a", load).await.unwrap();
+        assert_eq!(outcome.source(), Source::Loaded(kept), "{settings}");
+    }
 }
 
 #[derive(serde::Deserialize)]

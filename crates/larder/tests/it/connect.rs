@@ -165,6 +165,11 @@ async fn a_wrong_directory_is_told_in_its_own_words() {
     for url in ["file://", "file:///", "file:////", "file://?max_entries=1", "file://localhost"] {
         assert_eq!(refusal(url).await, format!("`file://` names no directory: {look}"), "{url}");
     }
+    for url in ["file:///tmp/a%00b", "file:///tmp/%0a", "file:///tmp/%7f"] {
+        let expected =
+            format!("the path in a `file://` URL has a control character (`%00` to `%1f`, `%7f`): {look}");
+        assert_eq!(refusal(url).await, expected, "{url}");
+    }
     for url in ["file://var/cache", "file://.", "file://localhost:1/var", "file://a,b/var"] {
         assert_eq!(
             refusal(url).await,
