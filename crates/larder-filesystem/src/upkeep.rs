@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use larder_core::{Clock as _, Namespace, Result, Spawn, SystemClock, TokioSpawn};
+use larder_core::{Clock as _, Namespace, Result, Spawn, SystemClock, Timestamp, TokioSpawn};
 
 use crate::{blocking::Blocking, engine::Engine};
 
@@ -21,11 +21,13 @@ pub(crate) struct Upkeep {
     blocking: Arc<Blocking>,
     every: Duration,
     running: Arc<AtomicBool>,
+    /// When the last look ended: a task in another runtime goes on from there.
+    looked: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Upkeep {
     pub(crate) fn new(blocking: Arc<Blocking>, every: Duration) -> Self {
-        Self { blocking, every, running: Arc::default() }
+        Self { blocking, every, running: Arc::default(), looked: Arc::default() }
     }
 
     /// Sees to it that a task runs, in the runtime of the caller.
@@ -36,13 +38,23 @@ impl Upkeep {
         let turn = Turn(Arc::clone(&self.running));
         let (blocking, every) = (Arc::clone(&self.blocking), self.every);
         let (engine, clock) = (Arc::downgrade(engine), Arc::clone(&engine.clock));
+        let looked = Arc::clone(&self.looked);
         TokioSpawn.spawn(Box::pin(async move {
             let _turn = turn;
-            SystemClock::new().sleep(FIRST_REST).await;
-            let mut sweep: fn(&Engine) -> Result<()> = Engine::first_sweep;
-            while look(&engine, &blocking, sweep).await {
-                sweep = Engine::sweep;
-                clock.sleep(every).await;
+            if last(&looked).is_none() {
+                SystemClock::new().sleep(FIRST_REST).await;
+            }
+            loop {
+                let sweep: fn(&Engine) -> Result<()> = match last(&looked) {
+                    None => Engine::first_sweep,
+                    Some(last) => {
+                        clock.sleep(every.saturating_sub(clock.now().saturating_since(last))).await;
+                        Engine::sweep
+                    }
+                };
+                if !look(&engine, &blocking, sweep, &looked).await {
+                    return;
+                }
             }
         }))
     }
@@ -58,12 +70,27 @@ impl Upkeep {
     }
 }
 
+fn last(looked: &Mutex<Option<Timestamp>>) -> Option<Timestamp> {
+    *looked.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// `false` when the store is gone.
-async fn look(engine: &Weak<Engine>, blocking: &Blocking, sweep: fn(&Engine) -> Result<()>) -> bool {
+async fn look(
+    engine: &Weak<Engine>,
+    blocking: &Blocking,
+    sweep: fn(&Engine) -> Result<()>,
+    looked: &Arc<Mutex<Option<Timestamp>>>,
+) -> bool {
     let Some(engine) = engine.upgrade() else { return false };
     let swept = {
-        let engine = Arc::clone(&engine);
-        blocking.background(move || sweep(&engine)).await
+        let (engine, looked) = (Arc::clone(&engine), Arc::clone(looked));
+        let job = move || {
+            let swept = sweep(&engine);
+            // Here: a runtime that shuts down drops the task, and the job goes on.
+            *looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clock.now());
+            swept
+        };
+        blocking.background(job).await
     };
     engine.note(swept);
     true
