@@ -23,7 +23,8 @@ struct Books {
     by_age: BTreeMap<(u64, u64), Key>,
     /// Those that end.
     by_end: BTreeMap<(Timestamp, u64), Key>,
-    bytes: u64,
+    /// Wide enough for whatever a damaged index says: a sum cut off would stay wrong for good.
+    bytes: u128,
     last: u64,
 }
 
@@ -86,8 +87,8 @@ impl Accountant {
     /// The next to go while the store is over its bounds.
     pub(crate) fn over(&self, now: Timestamp) -> Option<Victim> {
         let books = self.books();
-        let is_over =
-            books.entries.len() as u64 > self.bounds.max_entries || books.bytes > self.bounds.max_bytes;
+        let is_over = books.entries.len() as u64 > self.bounds.max_entries
+            || books.bytes > u128::from(self.bounds.max_bytes);
         if !is_over {
             return None;
         }
@@ -105,7 +106,7 @@ impl Accountant {
     /// How many entries and bytes are counted.
     pub(crate) fn totals(&self) -> (u64, u64) {
         let books = self.books();
-        (books.entries.len() as u64, books.bytes)
+        (books.entries.len() as u64, u64::try_from(books.bytes).unwrap_or(u64::MAX))
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {
@@ -128,7 +129,7 @@ impl Books {
             bytes: Bounds::charge(record.size, record.is_inline),
             number: self.last,
         };
-        self.bytes = self.bytes.saturating_add(entry.bytes);
+        self.bytes += u128::from(entry.bytes);
         self.by_age.insert((entry.written, entry.number), key.clone());
         if entry.deadline != Timestamp::MAX {
             self.by_end.insert((entry.deadline, entry.number), key.clone());
@@ -140,7 +141,7 @@ impl Books {
         if let Some(entry) = self.entries.remove(key) {
             self.by_age.remove(&(entry.written, entry.number));
             self.by_end.remove(&(entry.deadline, entry.number));
-            self.bytes = self.bytes.saturating_sub(entry.bytes);
+            self.bytes -= u128::from(entry.bytes);
         }
     }
 
@@ -164,5 +165,26 @@ impl Books {
     fn victim(&self, key: &Key, cause: EvictionCause) -> Option<Victim> {
         let entry = self.entries.get(key)?;
         Some(Victim { key: key.clone(), version: entry.version, cause })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_large_an_entry_says_it_is_the_sum_is_right_again_without_it() {
+        let accountant = Accountant::new(Bounds { max_entries: 100, max_bytes: 1 << 20 });
+        let key = |name| Key::new(&Namespace::root(), name).unwrap();
+        let of_size = Record::of_size;
+        accountant.record(&key("small"), &of_size(10));
+        let before = accountant.totals();
+        for name in ["a", "b"] {
+            accountant.record(&key(name), &of_size(u64::MAX));
+        }
+        assert_eq!(accountant.totals(), (3, u64::MAX));
+        accountant.forget(&key("a"));
+        accountant.forget(&key("b"));
+        assert_eq!(accountant.totals(), before);
     }
 }

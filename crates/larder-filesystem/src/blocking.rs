@@ -9,14 +9,16 @@ use tokio::{runtime::Handle, sync::Semaphore};
 /// How long a walk through the whole store may take.
 const WALK_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How many operations may be at the file system at a time: they mostly wait for it, not for a processor.
+/// How many reads, and how many writes, may be at the file system at a time: they mostly wait for it, not for a processor.
 const PER_CORE: usize = 4;
 const LEAST: usize = 16;
 
 /// Runs jobs that block. A job that began runs to its end, whatever its caller does.
 #[derive(Debug)]
 pub(crate) struct Blocking {
-    points: Arc<Semaphore>,
+    /// Reads take no lock, and must not wait behind writers that do: the holder may be a process that was stopped.
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
     /// Walks have places of their own: they are long, and must not keep a read waiting.
     walks: Arc<Semaphore>,
     /// So has the background: removing what was cleared may take minutes.
@@ -39,7 +41,8 @@ impl Blocking {
     pub(crate) fn new(operation_timeout: Duration) -> Self {
         let cores = thread::available_parallelism().map_or(4, NonZero::get);
         Self {
-            points: Arc::new(Semaphore::new((PER_CORE * cores).max(LEAST))),
+            reads: Arc::new(Semaphore::new((PER_CORE * cores).max(LEAST))),
+            writes: Arc::new(Semaphore::new((PER_CORE * cores).max(LEAST))),
             walks: Arc::new(Semaphore::new(2)),
             background: Arc::new(Semaphore::new(1)),
             operation_timeout,
@@ -53,7 +56,8 @@ impl Blocking {
         effect: Effect,
         job: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run(&self.points, self.operation_timeout, effect, job).await
+        let places = if effect == Effect::None { &self.reads } else { &self.writes };
+        self.run(places, self.operation_timeout, effect, job).await
     }
 
     /// A look at many keys, with a deadline of its own.
@@ -69,7 +73,7 @@ impl Blocking {
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run(&self.points, WALK_TIMEOUT, Effect::Possible, job).await
+        self.run(&self.writes, WALK_TIMEOUT, Effect::Possible, job).await
     }
 
     /// Upkeep, which takes what time it takes.

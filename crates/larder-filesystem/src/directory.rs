@@ -9,9 +9,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use larder_core::{Error, ErrorKind, Result, SystemClock};
+use larder_core::{Clock as _, Error, ErrorKind, Result, SystemClock};
 
-use crate::{error, files, locks, random::Random, trash::Trash};
+use crate::{config::Durability, error, files, locks, random::Random, trash::Trash};
 
 /// What makes a directory ours.
 const MARKER: &str = "larder.store";
@@ -40,10 +40,22 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Opens the directory, making it where it is missing.
-    pub(crate) fn open(path: &Path, random: &Arc<dyn Random>, patience: Duration) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        durability: Durability,
+        random: &Arc<dyn Random>,
+        patience: Duration,
+    ) -> Result<Self> {
         claim(path, &**random)?;
-        Self::enter(path, Trash::new(path, Arc::clone(random)), patience)
-            .map_err(|cause| error::not_opened(path, cause))
+        let enter = || {
+            let path = resolved(path)?;
+            if durability == Durability::Data {
+                files::flush_directory(&path)?;
+                path.parent().map_or(Ok(()), files::flush_directory)?;
+            }
+            Self::enter(&path, Trash::new(&path, Arc::clone(random)), patience)
+        };
+        enter().map_err(|cause| error::not_opened(path, cause))
     }
 
     fn enter(path: &Path, trash: Trash, patience: Duration) -> io::Result<Self> {
@@ -57,7 +69,8 @@ impl Directory {
             directory.alone_at = directory.next_tick().ok();
         }
         // From exclusive to shared, where it was had; another opener may come between, alone in its turn.
-        locks::wait_for(&SystemClock::new(), patience, || presence.try_lock_shared())?;
+        let clock = SystemClock::new();
+        locks::wait_for(&clock, clock.now(), patience, || presence.try_lock_shared())?;
         Ok(directory)
     }
 
@@ -103,6 +116,18 @@ impl Directory {
 /// Whether a directory is still there, with its mark.
 pub(crate) fn check(path: &Path) -> io::Result<()> {
     if files::exists(&path.join(MARKER))? { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// The directory itself, whatever the program's working directory, or a link on the way, becomes later: half of an operation
+/// elsewhere would be under no lock.
+#[cfg(unix)]
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
+}
+
+#[cfg(not(unix))]
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    std::path::absolute(path)
 }
 
 /// Makes sure that the directory is ours, or makes it ours where it is empty.
@@ -170,6 +195,16 @@ fn check_layout(path: &Path, text: &[u8]) -> Result<()> {
     ))
 }
 
+fn no_part(path: &Path, part: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!(
+            "`path` is {}: its `{part}` is not a directory; delete the directory or give another",
+            path.display()
+        ),
+    )
+}
+
 fn no_directory(path: &Path) -> Error {
     Error::new(ErrorKind::Config, format!("`path` is {}: that is not a directory", path.display()))
 }
@@ -215,13 +250,14 @@ fn holds_no_file(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whole or not at all: another opener must not read half of it.
+/// Whole or not at all, also after a power loss: another opener must not read half of it, and refuse what is ours.
 fn mark(path: &Path, random: &dyn Random) -> io::Result<()> {
     let begun = path.join(format!("{MARKER}.{}", hex::encode(random.nonce()?)));
-    let written = fs::write(&begun, MARKER_TEXT).and_then(|()| fs::rename(&begun, path.join(MARKER)));
+    let written = files::write(&begun, &[MARKER_TEXT.as_bytes()], true)
+        .and_then(|()| files::rename(&begun, &path.join(MARKER)));
     if written.is_err() {
         // The first error is the one to tell.
-        let _ = fs::remove_file(&begun);
+        let _ = files::remove(&begun);
     }
     written
 }
@@ -230,7 +266,11 @@ fn mark(path: &Path, random: &dyn Random) -> io::Result<()> {
 fn complete(path: &Path) -> Result<()> {
     for part in PARTS {
         match fs::create_dir(path.join(part)) {
-            Err(refusal) if refusal.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(refusal) if refusal.kind() == io::ErrorKind::AlreadyExists => {
+                if !path.join(part).is_dir() {
+                    return Err(no_part(path, part));
+                }
+            }
             // A store that is there can be read where nothing can be made.
             Err(refusal) if refusal.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
             other => other.map_err(|cause| error::not_opened(path, cause))?,

@@ -173,7 +173,13 @@ impl Engine {
 
     pub(crate) fn expiry(&self, key: &Key) -> Result<Option<Expiry>> {
         let place = self.layout.place(key);
-        let record = self.live(&place, key).map_err(error::refused)?;
+        let Some(record) = self.live(&place, key).map_err(error::refused)? else { return Ok(None) };
+        let record = if self.layout.has_value(&place, &record).map_err(error::refused)? {
+            Some(record)
+        } else {
+            // It may have been replaced meanwhile.
+            self.read(&place, key).map_err(error::refused)?.map(|found| found.record)
+        };
         Ok(record.map(|record| Expiry::until(record.deadline, self.clock.now())))
     }
 
@@ -214,6 +220,18 @@ impl Engine {
     /// Whether the store is still wanted: long jobs ask now and then.
     pub(crate) fn go_on(&self) -> io::Result<()> {
         if self.closing.load(Ordering::Relaxed) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
+
+    /// Takes out an entry whose value is not there, or counts what stands in its place by now.
+    pub(crate) fn recount(&self, key: &Key) -> Result<(), Refusal> {
+        let place = self.layout.place(key);
+        let _lock = self.locks.lock(place.slot)?;
+        match self.layout.find(&place, key)? {
+            Some(record) if self.layout.has_value(&place, &record)? => self.accountant.record(key, &record),
+            Some(record) => self.take_out(&place, key, Some(&record))?,
+            None => self.accountant.forget(key),
+        }
+        Ok(())
     }
 
     /// Keeps what the background met last, to be shown by `Debug`; the next sweep tries again.

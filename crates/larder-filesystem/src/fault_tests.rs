@@ -32,7 +32,7 @@ fn engine(path: &Path, durability: Durability) -> Result<Engine> {
         layout: Layout::new(path, durability, Arc::clone(&random)),
         locks: Locks::new(path.join("locks"), Trash::new(path, Arc::clone(&random)), PATIENCE),
         accountant: Accountant::new(Bounds { max_entries: 100, max_bytes: 1 << 30 }),
-        directory: Directory::open(path, &random, PATIENCE)?,
+        directory: Directory::open(path, durability, &random, PATIENCE)?,
         clock: Arc::new(ManualClock::default()),
         random,
         events: OnceLock::new(),
@@ -186,7 +186,7 @@ fn broken(_: &Path) -> Fault {
 /// What a disk answers that is full: nothing was done.
 fn full(_: &Path) -> Fault {
     Box::new(|moment| match moment {
-        Moment::Before => Err(io::ErrorKind::StorageFull.into()),
+        Moment::Before | Moment::BeforeFlush => Err(io::ErrorKind::StorageFull.into()),
         // Which need no space.
         Moment::BeforeRemoval | Moment::After => Ok(()),
     })
@@ -301,5 +301,34 @@ fn a_directory_that_lost_its_mark_takes_no_writes_and_says_why() {
                 assert!(error.to_string().contains("what is left of a Larder store"), "{error}");
             }
         });
+    }
+}
+
+/// How often something is flushed to the disk.
+fn flushes<T>(job: impl FnOnce() -> T) -> (usize, T) {
+    let count = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&count);
+    let hook = move |moment| {
+        *counted.lock().unwrap() += usize::from(moment == Moment::BeforeFlush);
+        Ok(())
+    };
+    let result = with_hook(hook, job);
+    let count = *count.lock().unwrap();
+    (count, result)
+}
+
+#[test]
+fn what_marks_a_directory_survives_a_power_loss_as_what_is_in_it() {
+    for (durability, expected) in [(Durability::None, [1, 0, 0]), (Durability::Data, [3, 2, 2])] {
+        let home = home();
+        let path = home.path().join("c");
+        // The mark, then the directory and the one that it is in.
+        let (made, _engine) = flushes(|| engine(&path, durability).unwrap());
+        let (opened, engine) = flushes(|| engine(&path, durability).unwrap());
+        engine.set(&key(), &wire("v"), Timestamp::MAX).unwrap();
+        // What stays where a foreign file is in it has to say that its entries are gone.
+        fs::write(path.join("spaces/1_/mine"), "mine").unwrap();
+        let (cleared, _) = flushes(|| engine.clear(&Namespace::root()).unwrap());
+        assert_eq!([made, opened, cleared], expected, "{durability:?}");
     }
 }

@@ -19,6 +19,14 @@ pub(crate) fn before_removal() -> io::Result<()> {
     Ok(())
 }
 
+/// Before what was written is flushed to the disk.
+#[cfg(not(test))]
+#[inline]
+#[expect(clippy::unnecessary_wraps, reason = "in tests it fails")]
+pub(crate) fn before_flush() -> io::Result<()> {
+    Ok(())
+}
+
 /// After a step was taken: what fails here has happened all the same.
 #[cfg(not(test))]
 #[inline]
@@ -28,7 +36,7 @@ pub(crate) fn after() -> io::Result<()> {
 }
 
 #[cfg(test)]
-pub(crate) use self::hook::{Moment, after, before, before_removal, with_hook};
+pub(crate) use self::hook::{Moment, after, before, before_flush, before_removal, with_hook};
 
 #[cfg(test)]
 mod hook {
@@ -39,6 +47,7 @@ mod hook {
     pub(crate) enum Moment {
         Before,
         BeforeRemoval,
+        BeforeFlush,
         After,
     }
 
@@ -54,6 +63,10 @@ mod hook {
 
     pub(crate) fn before_removal() -> io::Result<()> {
         call(Moment::BeforeRemoval)
+    }
+
+    pub(crate) fn before_flush() -> io::Result<()> {
+        call(Moment::BeforeFlush)
     }
 
     pub(crate) fn after() -> io::Result<()> {

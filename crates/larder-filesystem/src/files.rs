@@ -36,6 +36,26 @@ pub(crate) fn open_or_make(path: &Path, trash: &Trash) -> io::Result<File> {
     }
 }
 
+/// Whether an open file is still the one under that name.
+#[cfg(unix)]
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    faults::before()?;
+    let here = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((here.dev(), here.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// An open file cannot be removed there.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
+pub(crate) fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
 fn is_no_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| !found.is_file())
 }
@@ -62,7 +82,7 @@ pub(crate) fn write(path: &Path, parts: &[&[u8]], flush: bool) -> io::Result<()>
         file.write_all(part)?;
     }
     if flush {
-        faults::before()?;
+        faults::before_flush()?;
         file.sync_data()?;
     }
     Ok(())
@@ -150,7 +170,7 @@ pub(crate) fn exists(path: &Path) -> io::Result<bool> {
 }
 
 pub(crate) fn flush_directory(path: &Path) -> io::Result<()> {
-    faults::before()?;
+    faults::before_flush()?;
     File::open(path)?.sync_all()
 }
 

@@ -78,7 +78,7 @@ impl FileSystemStore {
         let (every, patience) = (config.sweep_every, config.operation_timeout);
         let job = move || {
             let random: Arc<dyn Random> = Arc::new(OsRandom);
-            let directory = Directory::open(&config.path, &random, patience)?;
+            let directory = Directory::open(&config.path, config.durability, &random, patience)?;
             let engine = Engine {
                 layout: Layout::new(directory.path(), config.durability, Arc::clone(&random)),
                 locks: Locks::new(

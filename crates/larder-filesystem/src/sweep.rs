@@ -5,11 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use larder_core::{Namespace, Result};
+use larder_core::{Error, Namespace, Result};
 
 use crate::{
     engine::Engine,
-    error,
+    error::Refusal,
     layout::{Listed, Suspects, slot_of},
 };
 
@@ -21,13 +21,13 @@ impl Engine {
     pub(crate) fn first_sweep(&self) -> Result<()> {
         // Where nobody else had the directory open, whatever is older than that moment was left by the dead.
         let cutoff = self.directory.alone_at.or_else(|| self.abandoned_before());
-        self.sweep_before(cutoff).map_err(error::refused)?;
+        self.sweep_before(cutoff).map_err(Error::from)?;
         self.evict_all()
     }
 
     /// Every later look.
     pub(crate) fn sweep(&self) -> Result<()> {
-        self.sweep_before(self.abandoned_before()).map_err(error::refused)?;
+        self.sweep_before(self.abandoned_before()).map_err(Error::from)?;
         self.evict_all()
     }
 
@@ -44,7 +44,7 @@ impl Engine {
         self.directory.now().ok()?.checked_sub(ABANDONED)
     }
 
-    fn sweep_before(&self, cutoff: Option<SystemTime>) -> io::Result<()> {
+    fn sweep_before(&self, cutoff: Option<SystemTime>) -> Result<(), Refusal> {
         let mut suspects = match cutoff {
             Some(cutoff) => {
                 self.layout.remove_temporary(cutoff)?;
@@ -53,13 +53,18 @@ impl Engine {
             None => Suspects::default(),
         };
         let mark = self.accountant.mark();
-        let mut damaged = Vec::new();
+        let (mut damaged, mut hollow) = (Vec::new(), Vec::new());
         self.layout.walk(Namespace::root().as_str(), &mut |data, listed| {
             self.go_on()?;
             match listed {
                 Listed::Entry(key, record) => {
                     suspects.clear(data, &record);
-                    self.accountant.record_listed(&key, &record, mark);
+                    // A line may say any size: what is not there takes no room from others.
+                    if self.layout.has_value(&self.layout.place(&key), &record)? {
+                        self.accountant.record_listed(&key, &record, mark);
+                    } else {
+                        hollow.push(key);
+                    }
                 }
                 Listed::Damaged(bucket) => damaged.push(bucket),
             }
@@ -67,6 +72,10 @@ impl Engine {
         })?;
         self.accountant.forget_unseen(mark);
         let Some(cutoff) = cutoff else { return Ok(()) };
+        for key in hollow {
+            self.go_on()?;
+            self.recount(&key)?;
+        }
         for orphan in self.layout.orphans(suspects) {
             self.go_on()?;
             let orphan = orphan?;
@@ -80,6 +89,6 @@ impl Engine {
                 self.layout.remove_damaged(&bucket, cutoff)?;
             }
         }
-        self.layout.empty_trash(&|| self.go_on())
+        Ok(self.layout.empty_trash(&|| self.go_on())?)
     }
 }

@@ -147,7 +147,7 @@ pub(super) fn remove(data: &Path, digest: Digest) -> io::Result<()> {
 /// Flushes the file and the directories above it.
 pub(super) fn flush(data: &Path, record: &Record) -> io::Result<()> {
     let path = record.digest.path(data);
-    faults::before()?;
+    faults::before_flush()?;
     File::open(&path)?.sync_data()?;
     files::flush_parents(&path, data)
 }

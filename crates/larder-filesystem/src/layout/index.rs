@@ -99,7 +99,8 @@ fn read_file(bucket: &Path, part: Part) -> io::Result<Read> {
 /// Takes apart the start of a file of `len` bytes, or all of it.
 fn parse(text: Vec<u8>, len: usize) -> Option<Line> {
     let (key, record, line) = parse_line(&text)?;
-    let expected = if record.is_inline { line + usize::try_from(record.size).ok()? } else { line };
+    let behind = if record.is_inline { usize::try_from(record.size).ok()? } else { 0 };
+    let expected = line.checked_add(behind)?;
     if expected != len {
         return None;
     }

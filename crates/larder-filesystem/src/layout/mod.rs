@@ -69,6 +69,11 @@ impl Record {
         Self::new(facts, Digest([0; 16]), 0, true)
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_size(size: u64) -> Self {
+        Self { size, ..Self::unwritten(Facts { version: [0; 16], deadline: Timestamp::MAX, written: 0 }) }
+    }
+
     fn new(Facts { version, deadline, written }: Facts, digest: Digest, size: u64, is_inline: bool) -> Self {
         Self { version, deadline, written, digest, size, is_inline }
     }
@@ -86,6 +91,8 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 pub(crate) struct Space {
     name: String,
+    /// Whether a link is in its place.
+    is_link: bool,
     /// Which locks are for it.
     pub(crate) group: u8,
 }
@@ -274,12 +281,10 @@ impl Layout {
         let prefix = paths::space_name(namespace.as_str());
         let mut found = Vec::new();
         for entry in files::list(&self.spaces)? {
-            // A link leads to what is not ours.
-            if let Ok(name) = entry.file_name().into_string()
-                && name.starts_with(&prefix)
-                && entry.file_type()?.is_dir()
-            {
-                found.push(Space { group: paths::group(&name), name });
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type()?;
+            if name.starts_with(&prefix) && (kind.is_dir() || kind.is_symlink()) {
+                found.push(Space { group: paths::group(&name), is_link: kind.is_symlink(), name });
             }
         }
         Ok(found)
@@ -289,7 +294,11 @@ impl Layout {
     /// nothing was there.
     pub(crate) fn clear(&self, space: &Space) -> Result<bool, Refusal> {
         let path = self.spaces.join(&space.name);
-        let was_there = self.discard(&path.join(paths::DATA))?;
+        // Where a link leads is not ours, but what is to be read through it has to go: the link does.
+        let was_there = self.discard(&if space.is_link { path.clone() } else { path.join(paths::DATA) })?;
+        if self.durability == Durability::Data && files::exists(&path).map_err(Refusal::unknown)? {
+            files::flush_directory(&path).map_err(Refusal::unknown)?;
+        }
         // Not where a foreign file is in it.
         let _ = fs::remove_dir(path);
         if self.durability == Durability::Data {

@@ -27,6 +27,28 @@ async fn only_the_owner_can_look() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_stays_where_it_was_opened_whatever_the_link_to_it_becomes() {
+    use std::os::unix::fs::symlink;
+    let home = tempfile::tempdir().unwrap();
+    let (one, other) = (home.path().join("one"), home.path().join("other"));
+    let current = home.path().join("current");
+    fs::create_dir(&one).unwrap();
+    fs::create_dir(&other).unwrap();
+    symlink(&one, &current).unwrap();
+    let store = open(&current.join("c")).await;
+    put(&store, "k", "v").await;
+    let neighbour = open(&other.join("c")).await;
+    put(&neighbour, "k", "of another release").await;
+    fs::remove_file(&current).unwrap();
+    symlink(&other, &current).unwrap();
+    assert_eq!(text(&store, "k").await.as_deref(), Some("v"));
+    put(&store, "k", "w").await;
+    assert_eq!(text(&neighbour, "k").await.as_deref(), Some("of another release"));
+    assert_eq!(text(&open(&one.join("c")).await, "k").await.as_deref(), Some("w"));
+}
+
 #[tokio::test]
 async fn a_directory_of_others_is_refused_and_left_alone() {
     let home = tempfile::tempdir().unwrap();

@@ -169,3 +169,38 @@ async fn a_lock_that_is_not_given_back_ends_in_an_error_in_time() {
     put(&store, "k", "newest").await;
     assert_eq!(text(&store, "k").await.as_deref(), Some("newest"));
 }
+
+#[tokio::test]
+async fn a_lock_that_is_not_given_back_keeps_no_reader_waiting_and_soon_no_writer() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let limit = Duration::from_secs(2);
+    let store = FileSystemStore::builder(&path).operation_timeout(limit).open().await.unwrap();
+    put(&store, "k", "v").await;
+    let store = std::sync::Arc::new(store);
+    let held =
+        fs::File::open(fs::read_dir(path.join("locks")).unwrap().next().unwrap().unwrap().path()).unwrap();
+    held.lock().unwrap();
+    // More than there are places for.
+    let writers: Vec<_> = (0..100)
+        .map(|_| {
+            let store = std::sync::Arc::clone(&store);
+            tokio::spawn(async move { store.set(&key("k"), bytes("new"), Expiry::Never).await })
+        })
+        .collect();
+    tokio::time::sleep(limit / 10).await;
+    let began = Instant::now();
+    assert_eq!(text(&store, "k").await.as_deref(), Some("v"));
+    assert!(began.elapsed() < limit / 2, "{:?}", began.elapsed());
+    for writer in writers {
+        let error = writer.await.unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Ambiguous), "{error:?}");
+    }
+    // Whoever got a place at the last moment waits for as long again.
+    tokio::time::sleep(limit + limit / 4).await;
+    drop(held);
+    tokio::time::sleep(limit / 4).await;
+    assert_eq!(text(&store, "k").await.as_deref(), Some("v"), "nobody writes so long after its caller left");
+    put(&store, "k", "next").await;
+    assert_eq!(text(&store, "k").await.as_deref(), Some("next"));
+}

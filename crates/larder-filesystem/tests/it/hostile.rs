@@ -259,6 +259,91 @@ async fn a_mark_that_is_none_is_refused_at_once() {
     }
 }
 
+/// The line of an index file with another size in it, and the checksum that belongs to that.
+fn resize(file: &Path, size: u64) {
+    use sha2::{Digest as _, Sha256};
+    let bytes = fs::read(file).unwrap();
+    let end = 1 + bytes[1..].iter().position(|byte| *byte == b'\n').unwrap();
+    let line = std::str::from_utf8(&bytes[1..end]).unwrap();
+    let (_, json) = line.split_once('\t').unwrap();
+    let (before, rest) = json.split_once("\"size\":").unwrap();
+    let after = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let json = format!("{before}\"size\":{size}{after}");
+    let mut text = format!("\n{}\t{json}\n", hex::encode(Sha256::digest(&json))).into_bytes();
+    text.extend_from_slice(&bytes[end + 1..]);
+    fs::write(file, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_line_that_says_an_impossible_size_is_a_miss() {
+    for value in ["v".to_owned(), "v".repeat(LARGE)] {
+        for size in [u64::MAX, u64::MAX - 100, 1 << 62, 0] {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("c");
+            let store = open(&path).await;
+            put(&store, "k", &value).await;
+            resize(&only(&path, "index-v5"), size);
+            assert!(!store.has(&key("k")).await.unwrap(), "{size}");
+            assert_eq!(store.expiry(&key("k")).await.unwrap(), None, "{size}");
+            assert_eq!(text(&store, "k").await, None, "{size}");
+            put(&store, "k", "next").await;
+            assert_eq!(text(&store, "k").await.as_deref(), Some("next"), "{size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_entry_whose_value_is_gone_takes_no_room_from_others() {
+    for size in [LARGE as u64, 1 << 50] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("c");
+        let store = open(&path).await;
+        put(&store, "hollow", &"v".repeat(LARGE)).await;
+        let hollow = only(&path, "index-v5");
+        resize(&hollow, size);
+        fs::remove_file(only(&path, "content-v2")).unwrap();
+        put(&store, "old", "kept").await;
+        drop(store);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let store = open(&path).await;
+        eventually("taken out", || !hollow.exists()).await;
+        eventually("counted", || format!("{store:?}").contains("entries: 1,")).await;
+        assert_eq!(text(&store, "old").await.as_deref(), Some("kept"));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_read_through_a_link_is_cleared_and_what_it_leads_to_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (home.path().join("c"), home.path().join("elsewhere"));
+    let store = open(&path).await;
+    put(&store, "k", "v").await;
+    fs::rename(path.join("spaces/1_"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, path.join("spaces/1_")).unwrap();
+    assert_eq!(text(&store, "k").await.as_deref(), Some("v"));
+    store.clear(&Namespace::root()).await.unwrap();
+    assert_eq!(text(&store, "k").await, None, "cleared is cleared");
+    put(&store, "k", "new").await;
+    assert_eq!(text(&store, "k").await.as_deref(), Some("new"));
+    assert_eq!(crate::files(&elsewhere).len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_a_part_is_said_at_once() {
+    for part in ["locks", "spaces", "trash"] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("c");
+        drop(open(&path).await);
+        fs::remove_dir_all(path.join(part)).unwrap();
+        fs::write(path.join(part), "mine").unwrap();
+        let error = FileSystemStore::builder(&path).open().await.unwrap_err();
+        assert_eq!(error.kind(), larder_core::ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains(&format!("its `{part}` is not a directory")), "{error}");
+        assert_eq!(fs::read_to_string(path.join(part)).unwrap(), "mine");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn neither_a_sweep_nor_a_clear_follows_a_link() {
