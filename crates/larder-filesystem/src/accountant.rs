@@ -187,4 +187,22 @@ mod tests {
         accountant.forget(&key("b"));
         assert_eq!(accountant.totals(), before);
     }
+
+    #[test]
+    fn what_was_listed_before_it_was_written_anew_counts_for_nothing() {
+        let accountant = Accountant::new(Bounds { max_entries: 100, max_bytes: 1 << 30 });
+        let key = Key::new(&Namespace::root(), "k").unwrap();
+        let mark = accountant.mark();
+        accountant.record(&key, &Record::of_size(100_000));
+        let written = accountant.totals();
+        accountant.record_listed(&key, &Record::of_size(1), mark);
+        accountant.forget_unseen(mark);
+        accountant.forget_all(&Namespace::root(), mark);
+        assert_eq!(accountant.totals(), written);
+        let mark = accountant.mark();
+        accountant.record_listed(&key, &Record::of_size(1), mark);
+        assert!(accountant.totals() < written);
+        accountant.forget_all(&Namespace::root(), accountant.mark());
+        assert_eq!(accountant.totals(), (0, 0));
+    }
 }

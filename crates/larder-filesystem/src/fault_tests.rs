@@ -9,7 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use larder_core::{ErrorKind, Expiry, Key, ManualClock, Namespace, Result, Timestamp, Value, Version};
+use larder_core::{
+    Clock as _, ErrorKind, Expiry, Key, ManualClock, Namespace, Result, Timestamp, Value, Version,
+};
 
 use crate::{
     accountant::Accountant,
@@ -330,5 +332,29 @@ fn what_marks_a_directory_survives_a_power_loss_as_what_is_in_it() {
         fs::write(path.join("spaces/1_/mine"), "mine").unwrap();
         let (cleared, _) = flushes(|| engine.clear(&Namespace::root()).unwrap());
         assert_eq!([made, opened, cleared], expected, "{durability:?}");
+    }
+}
+
+#[test]
+fn what_ends_while_it_is_read_is_a_miss() {
+    for value in [wire("v"), wire(&"v".repeat(MAX_INLINE + 1))] {
+        for step in 0..6 {
+            let home = home();
+            let clock = ManualClock::default();
+            let mut engine = engine(&home.path().join("c"), Durability::None).unwrap();
+            engine.clock = Arc::new(clock.clone());
+            engine.set(&key(), &value, Expiry::After(PATIENCE).deadline(engine.clock.now())).unwrap();
+            let (mut count, moved) = (0, clock.clone());
+            let hook = move |_| {
+                if count == step {
+                    moved.advance(PATIENCE);
+                }
+                count += 1;
+                Ok(())
+            };
+            let found = with_hook(hook, || engine.get(&key())).unwrap();
+            let is_over = clock.now() >= ManualClock::default().now().saturating_add(PATIENCE);
+            assert_eq!(found.is_none(), is_over, "step {step} of {} bytes", value.len());
+        }
     }
 }

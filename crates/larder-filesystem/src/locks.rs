@@ -92,7 +92,7 @@ impl Locks {
 }
 
 /// Tries until it has the lock or the time since `began` is up: the holder may be a process that was stopped. Whoever has
-/// queued for so long that nobody waits for it any more does not try.
+/// queued for so long that nobody waits for it any more tries once.
 pub(crate) fn wait_for(
     clock: &dyn Clock,
     began: Timestamp,
@@ -101,13 +101,13 @@ pub(crate) fn wait_for(
 ) -> io::Result<()> {
     let mut rest = RESTS.0;
     loop {
-        if clock.now().saturating_since(began) >= patience {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
         match attempt() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(cause)) => return Err(cause),
             Err(TryLockError::WouldBlock) => {}
+        }
+        if clock.now().saturating_since(began) >= patience {
+            return Err(io::ErrorKind::TimedOut.into());
         }
         #[expect(
             clippy::disallowed_methods,

@@ -145,3 +145,39 @@ fn is_older(path: &Path, cutoff: SystemTime) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use larder_core::{Namespace, Timestamp};
+
+    use super::*;
+    use crate::{
+        config::Durability,
+        layout::{Facts, MAX_INLINE},
+        random::OsRandom,
+    };
+
+    #[test]
+    fn a_value_whose_line_a_walk_has_missed_stays() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("spaces")).unwrap();
+        fs::write(home.path().join("larder.store"), "").unwrap();
+        let layout = Layout::new(home.path(), Durability::None, Arc::new(OsRandom));
+        let key = Key::new(&Namespace::root(), "k").unwrap();
+        let place = layout.place(&key);
+        let facts = Facts { version: [1; 16], deadline: Timestamp::MAX, written: 0 };
+        let record = layout.write(&place, &key, &vec![0; MAX_INLINE + 1], facts, None).unwrap();
+        let suspects = || layout.suspects(SystemTime::now() + Duration::from_hours(1), &|| Ok(())).unwrap();
+        for orphan in layout.orphans(suspects()) {
+            layout.remove_orphan(&orphan.unwrap()).unwrap();
+        }
+        assert!(layout.has_value(&place, &record).unwrap());
+        fs::remove_file(&place.bucket).unwrap();
+        for orphan in layout.orphans(suspects()) {
+            layout.remove_orphan(&orphan.unwrap()).unwrap();
+        }
+        assert!(!layout.has_value(&place, &record).unwrap());
+    }
+}

@@ -38,6 +38,60 @@ async fn what_was_written_longest_ago_goes_first() {
 }
 
 #[tokio::test]
+async fn what_another_process_wrote_anew_is_not_the_oldest_any_more() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let small = FileSystemStore::builder(&path).max_entries(2).open().await.unwrap();
+    let other = open(&path).await;
+    let next = || tokio::time::sleep(std::time::Duration::from_millis(5));
+    for name in ["a", "b"] {
+        put(&small, name, "x").await;
+        next().await;
+    }
+    put(&other, "a", "new").await;
+    next().await;
+    put(&small, "c", "x").await;
+    assert_eq!(text(&other, "a").await.as_deref(), Some("new"));
+    assert_eq!(text(&other, "b").await, None);
+    assert_eq!(text(&other, "c").await.as_deref(), Some("x"));
+}
+
+#[tokio::test]
+async fn what_is_cleared_and_what_another_process_deleted_is_counted_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("c");
+    let every = std::time::Duration::from_millis(50);
+    let store = FileSystemStore::builder(&path).sweep_every(every).open().await.unwrap();
+    let other = open(&path).await;
+    put(&store, "a", "x").await;
+    put(&store, "b", "x").await;
+    assert!(other.delete(&key("a")).await.unwrap());
+    eventually("swept", || format!("{store:?}").contains("entries: 1,")).await;
+    let cleared = FileSystemStore::builder(home.path().join("d")).open().await.unwrap();
+    // The first sweep, which would count it no more either, comes half a second after opening, and the next much later.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    put(&cleared, "a", "x").await;
+    assert!(format!("{cleared:?}").contains("entries: 1,"));
+    cleared.clear(&Namespace::root()).await.unwrap();
+    eventually("forgotten", || format!("{cleared:?}").contains("entries: 0,")).await;
+}
+
+#[tokio::test]
+async fn a_touch_is_no_write() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileSystemStore::builder(home.path().join("c")).max_entries(2).open().await.unwrap();
+    for name in ["a", "b"] {
+        put(&store, name, "x").await;
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(store.touch(&key("a"), Expiry::Never).await.unwrap());
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    put(&store, "c", "x").await;
+    assert_eq!(text(&store, "a").await, None);
+    assert!(text(&store, "b").await.is_some() && text(&store, "c").await.is_some());
+}
+
+#[tokio::test]
 async fn disk_use_stays_within_the_budget() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("c");

@@ -12,7 +12,7 @@ use larder_filesystem::FileSystemStore;
 
 use crate::{LARGE, eventually, files_in, key, open, put, text};
 
-fn only(path: &Path, tree: &str) -> PathBuf {
+pub(crate) fn only(path: &Path, tree: &str) -> PathBuf {
     let files = files_in(path, tree);
     assert_eq!(files.len(), 1, "{files:?}");
     files[0].clone()
@@ -256,59 +256,6 @@ async fn a_mark_that_is_none_is_refused_at_once() {
             "{what}: {error}"
         );
         assert!(began.elapsed() < Duration::from_secs(3), "{what}");
-    }
-}
-
-/// The line of an index file with another size in it, and the checksum that belongs to that.
-fn resize(file: &Path, size: u64) {
-    use sha2::{Digest as _, Sha256};
-    let bytes = fs::read(file).unwrap();
-    let end = 1 + bytes[1..].iter().position(|byte| *byte == b'\n').unwrap();
-    let line = std::str::from_utf8(&bytes[1..end]).unwrap();
-    let (_, json) = line.split_once('\t').unwrap();
-    let (before, rest) = json.split_once("\"size\":").unwrap();
-    let after = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
-    let json = format!("{before}\"size\":{size}{after}");
-    let mut text = format!("\n{}\t{json}\n", hex::encode(Sha256::digest(&json))).into_bytes();
-    text.extend_from_slice(&bytes[end + 1..]);
-    fs::write(file, text).unwrap();
-}
-
-#[tokio::test]
-async fn a_line_that_says_an_impossible_size_is_a_miss() {
-    for value in ["v".to_owned(), "v".repeat(LARGE)] {
-        for size in [u64::MAX, u64::MAX - 100, 1 << 62, 0] {
-            let home = tempfile::tempdir().unwrap();
-            let path = home.path().join("c");
-            let store = open(&path).await;
-            put(&store, "k", &value).await;
-            resize(&only(&path, "index-v5"), size);
-            assert!(!store.has(&key("k")).await.unwrap(), "{size}");
-            assert_eq!(store.expiry(&key("k")).await.unwrap(), None, "{size}");
-            assert_eq!(text(&store, "k").await, None, "{size}");
-            put(&store, "k", "next").await;
-            assert_eq!(text(&store, "k").await.as_deref(), Some("next"), "{size}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_entry_whose_value_is_gone_takes_no_room_from_others() {
-    for size in [LARGE as u64, 1 << 50] {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("c");
-        let store = open(&path).await;
-        put(&store, "hollow", &"v".repeat(LARGE)).await;
-        let hollow = only(&path, "index-v5");
-        resize(&hollow, size);
-        fs::remove_file(only(&path, "content-v2")).unwrap();
-        put(&store, "old", "kept").await;
-        drop(store);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let store = open(&path).await;
-        eventually("taken out", || !hollow.exists()).await;
-        eventually("counted", || format!("{store:?}").contains("entries: 1,")).await;
-        assert_eq!(text(&store, "old").await.as_deref(), Some("kept"));
     }
 }
 

@@ -6,6 +6,7 @@ mod bounds;
 mod directory;
 mod faults;
 mod files;
+mod forged;
 mod hostile;
 mod time;
 
