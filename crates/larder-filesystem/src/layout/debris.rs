@@ -169,7 +169,8 @@ mod tests {
         let place = layout.place(&key);
         let facts = Facts { version: [1; 16], deadline: Timestamp::MAX, written: 0 };
         let record = layout.write(&place, &key, &vec![0; MAX_INLINE + 1], facts, None).unwrap();
-        let suspects = || layout.suspects(SystemTime::now() + Duration::from_hours(1), &|| Ok(())).unwrap();
+        let later = fs::metadata(home.path()).unwrap().modified().unwrap() + Duration::from_hours(1);
+        let suspects = || layout.suspects(later, &|| Ok(())).unwrap();
         for orphan in layout.orphans(suspects()) {
             layout.remove_orphan(&orphan.unwrap()).unwrap();
         }

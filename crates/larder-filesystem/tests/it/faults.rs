@@ -198,13 +198,13 @@ async fn a_lock_that_is_not_given_back_keeps_no_reader_waiting_and_soon_no_write
     tokio::time::sleep(limit / 10).await;
     let began = Instant::now();
     assert_eq!(text(&store, "k").await.as_deref(), Some("v"));
-    assert!(began.elapsed() < limit / 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < limit * 3 / 4, "{:?}", began.elapsed());
     for writer in writers {
         let error = writer.await.unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Ambiguous), "{error:?}");
     }
     // Whoever got a place at the last moment waits for as long again.
-    tokio::time::sleep(limit + limit / 4).await;
+    tokio::time::sleep(limit + limit / 2).await;
     drop(held);
     tokio::time::sleep(limit / 4).await;
     assert_eq!(text(&store, "k").await.as_deref(), Some("v"), "nobody writes so long after its caller left");
