@@ -8,6 +8,7 @@ use crate::{
     engine::Engine,
     error::Effect,
     hub::Route,
+    parameters::Parameters,
     rows::{self, Filing, Wire, get},
     sql::Sql,
 };
@@ -104,7 +105,7 @@ impl Engine {
         let ints: Vec<Option<i64>> = some.iter().map(|(_, wire, _)| wire.int).collect();
         let millis: Vec<Option<f64>> = some.iter().map(|(.., millis)| *millis).collect();
         let route = Route::Of(keys.first().map_or(0, |key| hash(key)));
-        let parameters: crate::conn::Parameters<'_> = &[&keys, &bytes, &ints, &millis, &salt];
+        let parameters: Parameters<'_> = &[&keys, &bytes, &ints, &millis, &salt];
         self.rows(Sql::SetMany, route, Effect::Possible, parameters).await.map(drop)
     }
 

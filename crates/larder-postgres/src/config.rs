@@ -210,7 +210,7 @@ impl PostgresStoreBuilder {
     }
 
     /// Whether a PgBouncer in transaction mode stands between: nothing is then kept in a session, no prepared statements and
-    /// no settings. See the [crate documentation](crate#behind-pgbouncer). Default: `false`.
+    /// no settings, and a connection carries one statement at a time. See the [crate documentation](crate#behind-pgbouncer). Default: `false`.
     ///
     /// ```
     /// # use larder_postgres::PostgresStore;

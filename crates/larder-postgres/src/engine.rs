@@ -1,20 +1,19 @@
 //! Runs one operation: a place, a connection, a deadline, and the error where it fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
 use larder_core::{BoxFuture, Clock, Error, ErrorKind, Result, SystemClock};
 use tokio::sync::Semaphore;
-use tokio_postgres::{
-    Row,
-    types::{ToSql, Type},
-};
+use tokio_postgres::Row;
 
 use crate::{
-    conn::{Conn, Parameters},
-    error::{self, Effect},
+    conn::Conn,
+    error::{self, Effect, Failed},
     hub::{Hub, Route},
+    parameters::{Parameters, Typed},
     sql::Sql,
+    turn::Turn,
 };
 
 /// What operations share.
@@ -51,8 +50,8 @@ impl Engine {
     ) -> Result<Option<Row>> {
         let connector = &self.hub.connector;
         let mut deadline = self.deadline(connector.settings.operation_timeout);
-        self.run(route, effect, &mut deadline, async move |conn: Arc<Conn>| {
-            conn.row(connector, sql, parameters).await
+        self.run(route, effect, &mut deadline, async move |conn: &Conn, turn| {
+            conn.row(turn, connector, sql, parameters).await
         })
         .await
     }
@@ -67,8 +66,8 @@ impl Engine {
     ) -> Result<Vec<Row>> {
         let connector = &self.hub.connector;
         let mut deadline = self.deadline(connector.settings.operation_timeout);
-        self.run(route, effect, &mut deadline, async move |conn: Arc<Conn>| {
-            conn.rows(connector, sql, parameters).await
+        self.run(route, effect, &mut deadline, async move |conn: &Conn, turn| {
+            conn.rows(turn, connector, sql, parameters).await
         })
         .await
     }
@@ -79,10 +78,10 @@ impl Engine {
         effect: Effect,
         deadline: &mut Deadline,
         text: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
+        parameters: Typed<'_>,
     ) -> Result<Vec<Row>> {
-        self.run(Route::Walk, effect, deadline, async move |conn: Arc<Conn>| {
-            conn.text(text, parameters).await
+        self.run(Route::Walk, effect, deadline, async move |conn: &Conn, turn| {
+            conn.text(turn, text, parameters).await
         })
         .await
     }
@@ -92,7 +91,7 @@ impl Engine {
         route: Route,
         effect: Effect,
         deadline: &mut Deadline,
-        work: impl AsyncFnOnce(Arc<Conn>) -> Result<T, tokio_postgres::Error>,
+        work: impl AsyncFnOnce(&Conn, Option<Turn>) -> Result<T, Failed>,
     ) -> Result<T> {
         let _place = self.places.try_acquire().map_err(|_| {
             let limit = self.hub.connector.settings.max_in_flight;
@@ -101,34 +100,25 @@ impl Engine {
                 format!("`max_in_flight = {limit}` operations are under way already"),
             )
         })?;
-        let Deadline { limit, reached } = deadline;
-        let conn = if let Some(conn) = self.hub.pick(route) {
-            conn
-        } else {
-            let wait = self.hub.wait(route);
-            futures_util::pin_mut!(wait);
-            match select(wait, &mut *reached).await {
-                Either::Left((conn, _)) => conn?,
-                Either::Right(_) => {
-                    return Err(Error::new(
-                        ErrorKind::Unavailable,
-                        format!("no connection to {} within {limit:?}", self.hub.connector.server.name()),
-                    ));
-                }
-            }
+        let (conn, turn) = match self.hub.pick(route) {
+            Some(conn) if !conn.takes_turns() => (conn, None),
+            // Boxed, as a rare part of what would be moved about each time.
+            picked => Box::pin(self.reach(picked, route, deadline)).await?,
         };
+        let Deadline { limit, reached } = deadline;
         let _waiting = conn.wait();
-        let work = work(Arc::clone(&conn));
-        futures_util::pin_mut!(work);
+        let work = pin!(work(&conn, turn));
         match select(work, reached).await {
             Either::Left((Ok(answer), _)) => {
                 conn.answered(None);
                 Ok(answer)
             }
-            Either::Left((Err(cause), _)) => {
+            Either::Left((Err(Failed::Client(cause)), _)) => {
                 conn.answered(Some(&cause));
                 Err(error::of_statement(cause, effect))
             }
+            Either::Left((Err(Failed::Unsent(error)), _)) => Err(error),
+            Either::Left((Err(Failed::Lost), _)) => Err(error::lost(effect)),
             Either::Right(_) => {
                 conn.strike();
                 let kind = if effect == Effect::None { ErrorKind::Timeout } else { ErrorKind::Ambiguous };
@@ -136,6 +126,38 @@ impl Engine {
                     kind,
                     format!("no answer from {} within {limit:?}", self.hub.connector.server.name()),
                 ))
+            }
+        }
+    }
+
+    /// Waits for a connection, and for its turn on it.
+    async fn reach(
+        &self,
+        mut picked: Option<Arc<Conn>>,
+        route: Route,
+        deadline: &mut Deadline,
+    ) -> Result<(Arc<Conn>, Option<Turn>)> {
+        let Deadline { limit, reached } = deadline;
+        let too_late = |what: &str| {
+            let server = self.hub.connector.server.name();
+            Err(Error::new(ErrorKind::Unavailable, format!("{what} {server} within {limit:?}")))
+        };
+        loop {
+            let conn = match picked.take() {
+                Some(conn) => conn,
+                None => match select(pin!(self.hub.wait(route)), &mut *reached).await {
+                    Either::Left((conn, _)) => conn?,
+                    Either::Right(_) => return too_late("no connection to"),
+                },
+            };
+            let _waiting = conn.wait();
+            match select(pin!(conn.turn()), &mut *reached).await {
+                Either::Left((turn, _)) if conn.is_usable() => return Ok((Arc::clone(&conn), turn)),
+                Either::Left(_) => {}
+                Either::Right(_) => {
+                    conn.strike();
+                    return too_late("no turn on a connection to");
+                }
             }
         }
     }

@@ -14,6 +14,23 @@ pub(crate) enum Effect {
     Possible,
 }
 
+/// Why a statement has no answer that is of use.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The client or the server says why.
+    Client(tokio_postgres::Error),
+    /// It was not sent.
+    Unsent(Error),
+    /// It was sent, and then given up with its connection.
+    Lost,
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(cause: tokio_postgres::Error) -> Self {
+        Self::Client(cause)
+    }
+}
+
 /// What the server said, without the parts that may show keys and values.
 #[derive(Debug)]
 struct Refusal {
@@ -64,18 +81,22 @@ fn keep(error: Error, cause: tokio_postgres::Error) -> Error {
     }
 }
 
-/// The error of a statement that was sent.
-pub(crate) fn of_statement(cause: tokio_postgres::Error, effect: Effect) -> Error {
-    let lost = || match effect {
+/// The error of a statement whose connection was lost.
+pub(crate) fn lost(effect: Effect) -> Error {
+    match effect {
         Effect::None => Error::new(ErrorKind::Unavailable, "the connection was lost before the answer came"),
         Effect::Possible => {
             Error::new(ErrorKind::Ambiguous, "the connection was lost before the write was acknowledged")
         }
-    };
+    }
+}
+
+/// The error of a statement that was sent.
+pub(crate) fn of_statement(cause: tokio_postgres::Error, effect: Effect) -> Error {
     let error = match cause.as_db_error() {
         Some(said) if !ends_the_connection(said) => of_refusal(said),
-        Some(_) => lost(),
-        None if cause.is_closed() || io_cause(&cause).is_some() => lost(),
+        Some(_) => lost(effect),
+        None if cause.is_closed() || io_cause(&cause).is_some() => lost(effect),
         None => match effect {
             Effect::None => Error::new(ErrorKind::Corrupt, "the server's answer cannot be read"),
             Effect::Possible => Error::new(ErrorKind::Ambiguous, "the server's answer cannot be read"),

@@ -129,7 +129,9 @@ impl Hub {
         if conn.is_some() {
             *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        self.lanes[lane].store(conn);
+        if let Some(old) = self.lanes[lane].swap(conn) {
+            old.retire();
+        }
         self.changes.send_modify(|count| *count += 1);
     }
 

@@ -11,6 +11,7 @@ mod evict;
 mod guarantees;
 mod hub;
 mod names;
+mod parameters;
 mod random;
 mod rows;
 mod schema;
@@ -23,6 +24,7 @@ mod supervisor;
 mod sweep;
 #[cfg(feature = "tls")]
 mod tls;
+mod turn;
 mod walk;
 
 // With the client itself inside: what `from_pool` takes.

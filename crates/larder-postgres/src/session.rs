@@ -182,7 +182,7 @@ impl Connector {
                 statements = Some(prepared.into_boxed_slice());
             }
         }
-        Ok((Conn::new(link, statements), ended))
+        Ok((Conn::new(link, statements, self.settings.pgbouncer), ended))
     }
 
     /// Makes the table on a connection of its own, which has no time limit.

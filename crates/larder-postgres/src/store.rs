@@ -19,6 +19,7 @@ use crate::{
     error::Effect,
     guarantees,
     hub::{Hub, Route},
+    parameters::Parameters,
     random::{OsRandom, Random, salt},
     rows::{self, Filing, Wire, get},
     session::Connector,
@@ -154,7 +155,7 @@ impl PostgresStore {
     ) -> Result<Option<tokio_postgres::Row>> {
         let key: &[u8] = &self.filing.key(key);
         let (bytes, millis) = (wire.bytes.as_deref(), rows::millis(expiry));
-        let parameters: crate::conn::Parameters<'_> = &[&key, &bytes, &wire.int, &millis, &salt];
+        let parameters: Parameters<'_> = &[&key, &bytes, &wire.int, &millis, &salt];
         self.engine.row(sql, Route::Of(hash(key)), Effect::Possible, parameters).await
     }
 }
@@ -271,8 +272,7 @@ impl CacheStore for PostgresStore {
             return Ok(gone.map(|_| rows::version(number, salt)));
         }
         let (bytes, millis) = (wire.bytes.as_deref(), rows::millis(expiry));
-        let parameters: crate::conn::Parameters<'_> =
-            &[&key, &bytes, &wire.int, &millis, &salt, &number, &old];
+        let parameters: Parameters<'_> = &[&key, &bytes, &wire.int, &millis, &salt, &number, &old];
         let row = self.engine.row(Sql::Replace, route, Effect::Possible, parameters).await?;
         row.map(|row| Ok(rows::version(get(&row, 0)?, salt))).transpose()
     }

@@ -7,9 +7,9 @@ use std::{
 
 use larder_core::{Clock, EvictionCause, Result, Spawn, StoreEvents, SystemClock, TokioSpawn};
 use tokio::sync::watch;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use crate::{engine::Engine, error::Effect, rows::get, supervisor::until_closed};
+use crate::{engine::Engine, error::Effect, parameters::Typed, rows::get, supervisor::until_closed};
 
 /// How often the size is estimated, at least.
 const LOOK: Duration = Duration::from_secs(5);
@@ -181,7 +181,7 @@ impl Sweeper {
         &self,
         effect: Effect,
         text: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
+        parameters: Typed<'_>,
     ) -> Result<Vec<tokio_postgres::Row>> {
         let mut deadline = self.engine.deadline(self.engine.hub.connector.settings.walk_timeout);
         self.engine.walk(effect, &mut deadline, text, parameters).await
