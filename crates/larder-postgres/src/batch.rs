@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use larder_core::{Error, Expiry, Key, Result, Value};
 
 use crate::{
-    engine::Engine,
+    engine::{Deadline, Engine},
     error::Effect,
     hub::Route,
     parameters::Parameters,
@@ -21,7 +21,7 @@ impl Engine {
     pub(crate) async fn get_many(&self, filing: &Filing, keys: &[Key]) -> Vec<Result<Option<Value>>> {
         let mut results = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS) {
-            match self.get_some(filing, keys).await {
+            match self.get_some(&mut self.operation_deadline(), filing, keys).await {
                 Ok(some) => results.extend(some.into_iter().map(Ok)),
                 Err(error) => results.extend(keys.iter().map(|_| Err(error.clone()))),
             }
@@ -29,13 +29,18 @@ impl Engine {
         results
     }
 
-    async fn get_some(&self, filing: &Filing, keys: &[Key]) -> Result<Vec<Option<Value>>> {
+    async fn get_some(
+        &self,
+        deadline: &mut Deadline,
+        filing: &Filing,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Value>>> {
         let filed: Vec<_> = keys.iter().map(|key| filing.key(key)).collect();
         let mut asked: Vec<&[u8]> = filed.iter().map(AsRef::as_ref).collect();
         asked.sort_unstable();
         asked.dedup();
         let mut found: Vec<Option<Value>> = vec![None; asked.len()];
-        for row in self.rows(Sql::GetMany, Route::Any, Effect::None, &[&asked]).await? {
+        for row in self.rows(deadline, Sql::GetMany, Route::Any, Effect::None, &[&asked]).await? {
             if let Ok(at) = asked.binary_search(&get::<&[u8]>(&row, 0)?) {
                 found[at] = rows::value(row, 1)?;
             }
@@ -72,7 +77,9 @@ impl Engine {
             .map(|(_, (at, ..))| of_key[*at].1.clone())
             .collect();
         let mut failed: HashMap<Vec<u8>, Error> = HashMap::new();
-        for (key, deleted) in gone.iter().zip(self.delete_many(filing, &gone).await) {
+        // What takes two statements has no more time for it than what takes one.
+        let mut deadline = self.operation_deadline();
+        for (key, deleted) in gone.iter().zip(self.delete_until(&mut deadline, filing, &gone).await) {
             if let Err(error) = deleted {
                 failed.insert(filing.key(key).into_owned(), error);
             }
@@ -87,9 +94,10 @@ impl Engine {
                 bytes += wire.len();
                 some.push((key, wire, rows::millis(expiry)));
             }
-            if let Err(error) = self.set_some(&some, salt).await {
+            if let Err(error) = self.set_some(&mut deadline, &some, salt).await {
                 failed.extend(some.into_iter().map(|(key, ..)| (key, error.clone())));
             }
+            deadline = self.operation_deadline();
         }
         for (result, (key, _)) in results.iter_mut().zip(&of_key) {
             if let (Ok(()), Some(error)) = (&result, failed.get(key)) {
@@ -99,20 +107,38 @@ impl Engine {
         results
     }
 
-    async fn set_some(&self, some: &[(Vec<u8>, Wire, Option<f64>)], salt: i64) -> Result<()> {
+    async fn set_some(
+        &self,
+        deadline: &mut Deadline,
+        some: &[(Vec<u8>, Wire, Option<f64>)],
+        salt: i64,
+    ) -> Result<()> {
         let keys: Vec<&[u8]> = some.iter().map(|(key, ..)| &key[..]).collect();
         let bytes: Vec<Option<&[u8]>> = some.iter().map(|(_, wire, _)| wire.bytes.as_deref()).collect();
         let ints: Vec<Option<i64>> = some.iter().map(|(_, wire, _)| wire.int).collect();
         let millis: Vec<Option<f64>> = some.iter().map(|(.., millis)| *millis).collect();
         let route = Route::Of(keys.first().map_or(0, |key| hash(key)));
         let parameters: Parameters<'_> = &[&keys, &bytes, &ints, &millis, &salt];
-        self.rows(Sql::SetMany, route, Effect::Possible, parameters).await.map(drop)
+        self.rows(deadline, Sql::SetMany, route, Effect::Possible, parameters).await.map(drop)
     }
 
     pub(crate) async fn delete_many(&self, filing: &Filing, keys: &[Key]) -> Vec<Result<bool>> {
+        self.delete_until(&mut self.operation_deadline(), filing, keys).await
+    }
+
+    /// The deadline is that of the first statement, and then of the last.
+    async fn delete_until(
+        &self,
+        deadline: &mut Deadline,
+        filing: &Filing,
+        keys: &[Key],
+    ) -> Vec<Result<bool>> {
         let mut results = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS) {
-            match self.delete_some(filing, keys).await {
+        for (at, keys) in keys.chunks(KEYS).enumerate() {
+            if at > 0 {
+                *deadline = self.operation_deadline();
+            }
+            match self.delete_some(deadline, filing, keys).await {
                 Ok(some) => results.extend(some.into_iter().map(Ok)),
                 Err(error) => results.extend(keys.iter().map(|_| Err(error.clone()))),
             }
@@ -120,14 +146,14 @@ impl Engine {
         results
     }
 
-    async fn delete_some(&self, filing: &Filing, keys: &[Key]) -> Result<Vec<bool>> {
+    async fn delete_some(&self, deadline: &mut Deadline, filing: &Filing, keys: &[Key]) -> Result<Vec<bool>> {
         let filed: Vec<_> = keys.iter().map(|key| filing.key(key)).collect();
         let mut asked: Vec<&[u8]> = filed.iter().map(AsRef::as_ref).collect();
         asked.sort_unstable();
         asked.dedup();
         let route = Route::Of(asked.first().map_or(0, |key| hash(key)));
         let mut was_there = vec![false; asked.len()];
-        for row in self.rows(Sql::DeleteMany, route, Effect::Possible, &[&asked]).await? {
+        for row in self.rows(deadline, Sql::DeleteMany, route, Effect::Possible, &[&asked]).await? {
             if let Ok(at) = asked.binary_search(&get::<&[u8]>(&row, 0)?) {
                 was_there[at] = get(&row, 1)?;
             }

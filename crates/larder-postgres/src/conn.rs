@@ -83,10 +83,12 @@ impl Conn {
             return Ok(self.whole(turn, connector, sql, parameters).await?.into_iter().next());
         };
         let mut rows = pin!(self.prepared(&statements[sql as usize], parameters).await?);
-        let row = rows.try_next().await?;
-        // Committed is what the end of the answer says.
-        while rows.try_next().await?.is_some() {}
-        Ok(row)
+        let mut first = None;
+        // Only the end of the answer says that it is committed; and behind it there is nothing to be read.
+        while let Some(row) = rows.try_next().await? {
+            first.get_or_insert(row);
+        }
+        Ok(first)
     }
 
     pub(crate) async fn rows(

@@ -4,7 +4,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
 use larder_core::{BoxFuture, Clock, Error, ErrorKind, Result, SystemClock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::Row;
 
 use crate::{
@@ -40,6 +40,17 @@ impl Engine {
         Deadline { limit, reached: self.clock.sleep(limit) }
     }
 
+    /// A place among the operations that are under way. Whoever walks holds one from the first step to the last.
+    pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>> {
+        self.places.try_acquire().map_err(|_| {
+            let limit = self.hub.connector.settings.max_in_flight;
+            Error::new(
+                ErrorKind::Overloaded,
+                format!("`max_in_flight = {limit}` operations are under way already"),
+            )
+        })
+    }
+
     /// The row of a point operation.
     pub(crate) async fn row(
         &self,
@@ -49,24 +60,31 @@ impl Engine {
         parameters: Parameters<'_>,
     ) -> Result<Option<Row>> {
         let connector = &self.hub.connector;
-        let mut deadline = self.deadline(connector.settings.operation_timeout);
+        let _place = self.place()?;
+        let mut deadline = self.operation_deadline();
         self.run(route, effect, &mut deadline, async move |conn: &Conn, turn| {
             conn.row(turn, connector, sql, parameters).await
         })
         .await
     }
 
+    /// When an operation must have ended that starts now.
+    pub(crate) fn operation_deadline(&self) -> Deadline {
+        self.deadline(self.hub.connector.settings.operation_timeout)
+    }
+
     /// The rows of a batch.
     pub(crate) async fn rows(
         &self,
+        deadline: &mut Deadline,
         sql: Sql,
         route: Route,
         effect: Effect,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>> {
         let connector = &self.hub.connector;
-        let mut deadline = self.deadline(connector.settings.operation_timeout);
-        self.run(route, effect, &mut deadline, async move |conn: &Conn, turn| {
+        let _place = self.place()?;
+        self.run(route, effect, deadline, async move |conn: &Conn, turn| {
             conn.rows(turn, connector, sql, parameters).await
         })
         .await
@@ -93,13 +111,6 @@ impl Engine {
         deadline: &mut Deadline,
         work: impl AsyncFnOnce(&Conn, Option<Turn>) -> Result<T, Failed>,
     ) -> Result<T> {
-        let _place = self.places.try_acquire().map_err(|_| {
-            let limit = self.hub.connector.settings.max_in_flight;
-            Error::new(
-                ErrorKind::Overloaded,
-                format!("`max_in_flight = {limit}` operations are under way already"),
-            )
-        })?;
         let (conn, turn) = match self.hub.pick(route) {
             Some(conn) if !conn.takes_turns() => (conn, None),
             // Boxed, as a rare part of what would be moved about each time.

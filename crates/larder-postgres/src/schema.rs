@@ -1,5 +1,7 @@
 //! The table: whether it is there, and making it.
 
+use std::time::Duration;
+
 use larder_core::{Error, ErrorKind, Result};
 use tokio_postgres::{Client, types::Type};
 
@@ -78,7 +80,9 @@ pub(crate) async fn look(client: &Client, settings: &Settings) -> Result<Found> 
 }
 
 /// Makes the table, unless another process does at this moment. A connection on which this fails must be dropped.
-pub(crate) async fn create(client: &Client, settings: &Settings) -> Result<()> {
+///
+/// The server stops what takes longer than `limit`: whoever asked has gone by then, and comes again.
+pub(crate) async fn create(client: &Client, settings: &Settings, limit: Duration) -> Result<()> {
     let (class, name) = settings.names.lock;
     let run = async |text: &str| {
         client.batch_execute(text).await.map_err(|cause| {
@@ -89,7 +93,11 @@ pub(crate) async fn create(client: &Client, settings: &Settings) -> Result<()> {
     };
     // The lock ends with the transaction. `IF NOT EXISTS` alone loses races with itself, and whoever comes second must
     // not alter a table that is in use.
-    run(&format!("BEGIN; SELECT pg_advisory_xact_lock({class}, {name})")).await?;
+    let millis = limit.as_millis();
+    run(&format!(
+        "BEGIN; SET LOCAL statement_timeout = {millis}; SELECT pg_advisory_xact_lock({class}, {name})"
+    ))
+    .await?;
     if look(client, settings).await? == Found::Nothing {
         run(&migration(settings)).await?;
     }

@@ -1,6 +1,6 @@
 //! How a connection comes about.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, pin::pin, time::Duration};
 
 use deadpool_postgres::{ClientWrapper, Object, Pool, PoolError};
 use futures_util::future::{Either, select};
@@ -23,7 +23,12 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Who makes connections.
 pub(crate) enum Server {
-    Own { config: Box<Config>, name: String, tls: Tls },
+    /// The hosts in the order in which they are tried.
+    Own {
+        hosts: Vec<Config>,
+        name: String,
+        tls: Tls,
+    },
     Pool(Pool),
 }
 
@@ -46,13 +51,6 @@ pub(crate) enum Role {
 impl Server {
     pub(crate) fn at(address: &Address, sslmode: SslMode, ca: Option<&Path>) -> Result<Self> {
         let mut config = Config::new();
-        for (host, port) in &address.hosts {
-            match host {
-                Host::Tcp(name) => config.host(name),
-                Host::Unix(directory) => config.host_path(directory),
-            };
-            config.port(*port);
-        }
         if let Some(user) = &address.user {
             config.user(user);
         }
@@ -71,7 +69,16 @@ impl Server {
         config.keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(5));
         let tls = tls(&mut config, sslmode, ca)?;
-        Ok(Self::Own { config: Box::new(config), name: address.name(), tls })
+        let of_host = |(host, port): &(Host, u16)| {
+            let mut config = config.clone();
+            match host {
+                Host::Tcp(name) => config.host(name),
+                Host::Unix(directory) => config.host_path(directory),
+            };
+            config.port(*port);
+            config
+        };
+        Ok(Self::Own { hosts: address.hosts.iter().map(of_host).collect(), name: address.name(), tls })
     }
 
     /// For people.
@@ -169,7 +176,7 @@ impl Connector {
             if !self.settings.create_table {
                 return Err(schema::missing(&self.settings));
             }
-            schema::create(&link, &self.settings).await?;
+            schema::create(&link, &self.settings, self.settings.connect_timeout).await?;
             schema::look(&link, &self.settings).await?;
         }
         let mut statements = None;
@@ -185,11 +192,11 @@ impl Connector {
         Ok((Conn::new(link, statements, self.settings.pgbouncer), ended))
     }
 
-    /// Makes the table on a connection of its own, which has no time limit.
+    /// Makes the table on a connection of its own.
     pub(crate) async fn migrate(&self) -> Result<()> {
         let (link, _ended) = self.link().await?;
         if schema::look(&link, &self.settings).await? == Found::Nothing {
-            schema::create(&link, &self.settings).await?;
+            schema::create(&link, &self.settings, self.settings.walk_timeout).await?;
             if schema::look(&link, &self.settings).await? == Found::Nothing {
                 return Err(schema::missing(&self.settings));
             }
@@ -222,21 +229,48 @@ impl Connector {
         match &self.server {
             Server::Pool(pool) => {
                 let object = pool.get().await.map_err(of_pool)?;
-                Ok((Link::Pooled(Object::take(object)), None))
+                let link = Link::Pooled(Object::take(object));
+                // Most pools hand on a transaction that was left open: nothing in it would ever be committed.
+                link.batch_execute("ROLLBACK").await.map_err(|cause| self.refused(cause))?;
+                Ok((link, None))
             }
-            Server::Own { config, tls, name } => {
-                let refused = |cause| error::of_connecting(cause, name);
-                match tls {
-                    Tls::None => {
-                        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-                        drive(client, Box::pin(connection))
-                    }
-                    #[cfg(feature = "tls")]
-                    Tls::Rustls(tls) => {
-                        let (client, connection) = config.connect((**tls).clone()).await.map_err(refused)?;
-                        drive(client, Box::pin(connection))
-                    }
-                }
+            Server::Own { hosts, tls, .. } => match &hosts[..] {
+                [only] => self.connect(only, tls).await,
+                several => self.first_of(several, tls).await,
+            },
+        }
+    }
+
+    /// The first of several hosts that takes writes. One that does not answer leaves the next ones their share of the time.
+    async fn first_of(&self, hosts: &[Config], tls: &Tls) -> Result<(Link, Option<oneshot::Receiver<()>>)> {
+        let clock = SystemClock::new();
+        let shares = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let share = self.settings.connect_timeout / shares;
+        let mut trouble = None;
+        for host in hosts {
+            match select(pin!(self.connect(host, tls)), clock.sleep(share)).await {
+                Either::Left((Ok(made), _)) => return Ok(made),
+                Either::Left((Err(error), _)) => trouble = Some(error),
+                Either::Right(_) => {}
+            }
+        }
+        let server = self.server.name();
+        let silent =
+            || Error::new(ErrorKind::Unavailable, format!("no connection to {server} within {share:?} each"));
+        Err(trouble.unwrap_or_else(silent))
+    }
+
+    async fn connect(&self, host: &Config, tls: &Tls) -> Result<(Link, Option<oneshot::Receiver<()>>)> {
+        let refused = |cause| error::of_connecting(cause, self.server.name());
+        match tls {
+            Tls::None => {
+                let (client, connection) = host.connect(NoTls).await.map_err(refused)?;
+                drive(client, Box::pin(connection))
+            }
+            #[cfg(feature = "tls")]
+            Tls::Rustls(tls) => {
+                let (client, connection) = host.connect((**tls).clone()).await.map_err(refused)?;
+                drive(client, Box::pin(connection))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Operations on many entries: in bounded steps, on a connection of their own.
 
-use larder_core::{Key, Namespace, Result};
+use larder_core::{Error, ErrorKind, Key, Namespace, Result};
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::{
@@ -31,13 +31,23 @@ impl Engine {
              SELECT k FROM d ORDER BY k DESC LIMIT 1",
             sql::strict(settings)
         );
+        let _place = self.place()?;
         let mut deadline = self.walk_deadline();
         let (mut start, end) = filing.range(namespace);
-        // Fewer than a step may be others' doing: only a step that finds nothing is the last.
-        while let Some(last) = self.last_of(Effect::Possible, &mut deadline, &text, &start, &end).await? {
-            start = after(last);
+        let mut begun = false;
+        loop {
+            // Fewer than a step may be others' doing: only a step that finds nothing is the last.
+            match self.last_of(Effect::Possible, &mut deadline, &text, &start, &end).await {
+                Ok(Some(last)) => start = after(last),
+                Ok(None) => return Ok(()),
+                Err(error) if begun => {
+                    // Whatever became of this step, those before it are done.
+                    return Err(Error::new(ErrorKind::Ambiguous, "some of it was removed").with_source(error));
+                }
+                Err(error) => return Err(error),
+            }
+            begun = true;
         }
-        Ok(())
     }
 
     async fn last_of(
@@ -58,6 +68,7 @@ impl Engine {
             "SELECT k FROM {} WHERE k >= $1 AND k < $2 AND exp > now() ORDER BY k LIMIT {STEP}",
             self.hub.connector.settings.names.table
         );
+        let _place = self.place()?;
         let mut deadline = self.walk_deadline();
         let (mut start, end) = filing.range(namespace);
         let mut keys = Vec::new();
@@ -81,6 +92,7 @@ impl Engine {
              SELECT (SELECT k FROM s ORDER BY k DESC LIMIT 1), count(*) FILTER (WHERE exp > now()) FROM s",
             self.hub.connector.settings.names.table
         );
+        let _place = self.place()?;
         let mut deadline = self.walk_deadline();
         let (mut start, end) = filing.range(&Namespace::root());
         let mut count = 0;

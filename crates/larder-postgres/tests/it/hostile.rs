@@ -1,6 +1,12 @@
 //! No key or value is ever a command, and no store sees another's entries.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use larder_core::{CacheStore, Expiry, Key, Namespace, Value};
 use larder_postgres::PostgresStore;
@@ -187,4 +193,47 @@ async fn open_with_foreign_rows() -> PostgresStore {
         .await
         .unwrap();
     store
+}
+
+/// What the client logged that is secret, as text or as a list of bytes.
+static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static RECORDS: AtomicUsize = AtomicUsize::new(0);
+
+struct Listener;
+
+impl log::Log for Listener {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("tokio_postgres")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        RECORDS.fetch_add(1, Ordering::Relaxed);
+        let said = record.args().to_string();
+        let listed = |secret: &str| format!("{:?}", secret.as_bytes()).trim_matches(['[', ']']).to_owned();
+        if SECRETS.iter().any(|secret| said.contains(secret) || said.contains(&listed(secret))) {
+            LOGGED.lock().unwrap().push(said);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+const SECRETS: [&str; 2] = ["geheimnis", "verbrgnes"];
+
+#[tokio::test]
+async fn no_key_or_value_is_logged_by_the_client() {
+    log::set_logger(&Listener).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
+    let store = crate::open("it_log").await;
+    let [name, value] = SECRETS;
+    put(&store, name, value).await;
+    assert_eq!(text(&store, name).await.as_deref(), Some(value));
+    store.set_many(vec![(key(name), bytes(value), Expiry::Never)]).await.remove(0).unwrap();
+    store.get_many(&[key(name)]).await.remove(0).unwrap();
+    store.clear(&Namespace::root()).await.unwrap();
+    assert!(RECORDS.load(Ordering::Relaxed) > 0, "the client logs something");
+    assert!(LOGGED.lock().unwrap().is_empty(), "{:?}", LOGGED.lock().unwrap());
 }

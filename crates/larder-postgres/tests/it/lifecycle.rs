@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use larder_core::{CacheStore, ErrorKind, Expiry, Value};
+use larder_core::{CacheStore, ErrorKind, Expiry, Namespace, Value};
 use larder_postgres::{
     PostgresStore,
     deadpool_postgres::{Config, Runtime, tokio_postgres::NoTls},
@@ -140,4 +140,82 @@ async fn an_applications_own_pool_makes_the_connections() {
 
     let error = PostgresStore::from_pool(pool).password("x").build().unwrap_err();
     assert!(error.to_string().contains("`password` is given beside a pool"), "{error}");
+}
+
+/// A pool with its usual settings hands on a transaction that was left open; what is written in it is never committed.
+#[tokio::test]
+async fn a_transaction_left_open_in_a_pool_swallows_no_write() {
+    let admin = admin().await;
+    put(&open("it_left_open").await, "made", "x").await;
+    let mut config = Config::new();
+    config.url = Some(support::server(SERVER).0);
+    let pool = config.create_pool(Some(Runtime::Tokio1), NoTls).unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        let connection = pool.get().await.unwrap();
+        connection.batch_execute("BEGIN").await.unwrap();
+        taken.push(connection);
+    }
+    drop(taken);
+    let store = PostgresStore::from_pool(pool).table("it_left_open").connections(2).build().unwrap();
+    for name in 0..20 {
+        put(&store, &name.to_string(), "acknowledged").await;
+    }
+    assert_eq!(number(&admin, "SELECT count(*) FROM it_left_open WHERE v = 'acknowledged'").await, 20);
+    store.clear(&Namespace::root()).await.unwrap();
+    assert_eq!(number(&admin, "SELECT count(*) FROM it_left_open WHERE v = 'acknowledged'").await, 0);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_answer_leaves_the_next_one_its_share_of_the_time() {
+    drop(fresh("it_hosts").await);
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, _) = support::server(SERVER);
+    let several = address.replace('@', &format!("@{},", silent.local_addr().unwrap()));
+    let builder = PostgresStore::builder(&several).table("it_hosts").create_table(true);
+    let store = builder.operation_timeout(Duration::from_secs(10)).build().unwrap();
+    put(&store, "a", "x").await;
+    assert_eq!(text(&store, "a").await.as_deref(), Some("x"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_has_a_place_from_its_first_step_to_its_last() {
+    let store = fresh("it_place").await.max_in_flight(1).sweep_every(Duration::ZERO).build().unwrap();
+    let store = Arc::new(store);
+    let entries =
+        |_| (0..3_500).map(|number| (key(&number.to_string()), bytes("x"), Expiry::Never)).collect();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for done in store.set_many(entries(())).await {
+        done.unwrap();
+    }
+    let crowd: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    if let Err(error) = store.get(&key("none")).await {
+                        assert_eq!(error.kind(), ErrorKind::Overloaded);
+                        tokio::task::yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let admin = admin().await;
+    for attempt in 0.. {
+        match store.clear(&Namespace::root()).await {
+            Ok(()) => break,
+            Err(error) => {
+                assert!(attempt < 100_000 && error.kind() == ErrorKind::Overloaded, "{error:?}");
+                let left = number(&admin, "SELECT count(*) FROM it_place WHERE k > '\\x00'").await;
+                assert_eq!(left, 3_500, "refused, and nothing was done");
+            }
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for task in crowd {
+        task.await.unwrap();
+    }
+    assert_eq!(store.len().await.unwrap(), 0);
 }

@@ -1,9 +1,17 @@
 //! The table: never made silently, and made the same by every way.
 
-use larder_core::{CacheStore, ErrorKind, Expiry, Value};
-use larder_postgres::{MIGRATION, deadpool_postgres::tokio_postgres::Client};
+use std::time::Duration;
 
-use crate::{admin, fresh, key, number, open, put, text};
+use larder_core::{CacheStore, ErrorKind, Expiry, Value};
+use larder_postgres::{
+    MIGRATION, PostgresStore,
+    deadpool_postgres::{
+        Config, Runtime,
+        tokio_postgres::{Client, NoTls},
+    },
+};
+
+use crate::{SERVER, admin, fresh, key, number, open, put, support, text};
 
 /// Everything about the table that the migration decides.
 async fn described(client: &Client, schema: &str, table: &str) -> String {
@@ -66,7 +74,7 @@ async fn the_file_makes_what_migrate_makes() {
     assert_ne!(by_file, by_migrate);
     assert_eq!(sorted(&by_file), sorted(&by_migrate));
 
-    let store = crate::support::builder(crate::SERVER, "larder_cache").schema("it_file").create_table(false);
+    let store = support::builder(SERVER, "larder_cache").schema("it_file").create_table(false);
     put(&store.build().unwrap(), "a", "in a table made by hand").await;
 }
 
@@ -139,4 +147,27 @@ async fn a_table_dropped_under_the_store_is_said_and_its_return_is_seen() {
     crate::eventually("the table is made again", || async { store.get(&key("a")).await.is_ok() }).await;
     assert_eq!(text(&store, "a").await, None);
     admin.batch_execute("DROP TABLE it_dropped_away").await.unwrap();
+}
+
+/// Whoever waits for another to make the table is stopped by the server: each attempt would leave a session behind.
+#[tokio::test]
+async fn attempts_to_make_the_table_do_not_pile_up_on_the_server() {
+    drop(fresh("it_pile").await);
+    let (holder, admin) = (admin().await, admin().await);
+    holder.batch_execute("BEGIN; CREATE TABLE it_pile (k bytea)").await.unwrap();
+    let mut config = Config::new();
+    config.url = Some(support::server(SERVER).0);
+    config.application_name = Some("it_pile".into());
+    let pool = config.create_pool(Some(Runtime::Tokio1), NoTls).unwrap();
+    let builder = PostgresStore::from_pool(pool).table("it_pile").create_table(true).connections(1);
+    let store = builder.connect_timeout(Duration::from_millis(300)).build().unwrap();
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'it_pile'";
+    let mut most = 0;
+    for _ in 0..60 {
+        most = most.max(number(&admin, sessions).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!((1..=2).contains(&most), "{most} sessions at once, of one attempt at a time");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    crate::eventually("it is made", || async { store.get(&key("a")).await.is_ok() }).await;
 }

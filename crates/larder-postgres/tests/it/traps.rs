@@ -261,3 +261,47 @@ async fn large_values_come_back_whole_from_many_callers() {
         assert!(seen.len() == 300_000 + usize::from(number) && seen.iter().all(|byte| *byte == number));
     }
 }
+
+#[tokio::test]
+async fn a_clear_that_fails_half_way_does_not_say_that_nothing_happened() {
+    let store = Arc::new(fresh("it_half").await.sweep_every(Duration::ZERO).build().unwrap());
+    let entries = (0..1_500).map(|number| (key(&format!("{number:05}")), bytes("x"), Expiry::Never));
+    for done in store.set_many(entries.collect()).await {
+        done.unwrap();
+    }
+    let (holder, admin) = (admin().await, admin().await);
+    holder.batch_execute("BEGIN; SELECT 1 FROM it_half WHERE k = '1/:01400' FOR UPDATE").await.unwrap();
+    let clear = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.clear(&Namespace::root()).await }
+    });
+    // An administrator, or a time limit of the role.
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                  WHERE query LIKE '%it_half%' AND application_name = 'larder' AND wait_event_type = 'Lock'";
+    eventually("it waits for the lock", || async { number(&admin, cancel).await == 1 }).await;
+    let error = clear.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous, "{error:?}");
+    assert_eq!(number(&admin, "SELECT count(*) FROM it_half WHERE k > '\\x00'").await, 500);
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    store.clear(&Namespace::root()).await.unwrap();
+    assert_eq!(store.len().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_of_writes_and_removals_ends_in_the_time_of_one_operation() {
+    let builder = fresh("it_batch_time").await.sweep_every(Duration::ZERO);
+    let store = builder.operation_timeout(Duration::from_secs(1)).build().unwrap();
+    eventually("it is connected", || async { store.get(&key("a")).await.is_ok() }).await;
+    put(&store, "removed", "x").await;
+    put(&store, "written", "x").await;
+    let admin = admin().await;
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_batch_time FOR UPDATE").await.unwrap();
+    let past = Expiry::After(Duration::ZERO);
+    let entries = vec![(key("removed"), bytes("y"), past), (key("written"), bytes("y"), Expiry::Never)];
+    let started = Instant::now();
+    for done in store.set_many(entries).await {
+        assert!(matches!(done.unwrap_err().kind(), ErrorKind::Ambiguous | ErrorKind::Timeout));
+    }
+    assert!(started.elapsed() < Duration::from_millis(1_800), "{:?}", started.elapsed());
+    admin.batch_execute("ROLLBACK").await.unwrap();
+}
