@@ -106,11 +106,15 @@ pub(crate) fn of_statement(cause: tokio_postgres::Error, effect: Effect) -> Erro
 }
 
 fn ends_the_connection(said: &DbError) -> bool {
-    matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    is_an_end(said.parsed_severity(), said.code())
+}
+
+fn is_an_end(severity: Option<Severity>, code: &SqlState) -> bool {
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
         // A proxy says what it cannot do to a connection without calling it fatal.
-        || said.code().code().starts_with("08")
-        || *said.code() == SqlState::ADMIN_SHUTDOWN
-        || *said.code() == SqlState::CRASH_SHUTDOWN
+        || code.code().starts_with("08")
+        || *code == SqlState::ADMIN_SHUTDOWN
+        || *code == SqlState::CRASH_SHUTDOWN
 }
 
 /// A refusal that left the connection alone: the transaction was rolled back, so nothing took effect.
@@ -212,5 +216,22 @@ pub(crate) fn is_last_word(cause: &tokio_postgres::Error) -> bool {
                 || matches!(said.code().code(), "25006" | "0A000" | "26000" | "42P01" | "42703" | "3F000")
         }
         None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_connection_leaves_a_write_in_doubt() {
+        let end = |severity, code: &str| is_an_end(severity, &SqlState::from_code(code));
+        assert!(end(None, "08P01"), "a proxy, which says no severity that is not translated");
+        assert!(end(Some(Severity::Error), "08P01"));
+        assert!(end(Some(Severity::Fatal), "53300"));
+        assert!(end(Some(Severity::Panic), "XX000"));
+        assert!(end(None, "57P01") && end(None, "57P02"));
+        assert!(!end(Some(Severity::Error), "22003") && !end(Some(Severity::Error), "57014"));
+        assert!(!end(None, "40001"));
     }
 }

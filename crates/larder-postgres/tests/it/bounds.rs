@@ -119,3 +119,16 @@ async fn the_sweeper_waits_for_no_lock_of_others() {
     admin.batch_execute("COMMIT").await.unwrap();
     eventually("this one too", || async { number(&admin, count).await == 0 }).await;
 }
+
+#[tokio::test]
+async fn of_many_written_at_once_only_as_many_go_as_must() {
+    let builder = fresh("it_at_a_time").await.max_entries(600);
+    let quiet = builder.clone().sweep_every(Duration::ZERO).build().unwrap();
+    // One statement, and so one time: all of them are the oldest.
+    fill(&quiet, 0..1_000, &bytes("x"), Expiry::Never).await;
+    let store = builder.sweep_every(OFTEN).build().unwrap();
+    eventually("the bound holds", || async { store.len().await.unwrap() <= 600 }).await;
+    tokio::time::sleep(OFTEN * 3).await;
+    let left = store.len().await.unwrap();
+    assert!(left >= 550, "{left}");
+}

@@ -219,3 +219,57 @@ async fn a_walk_has_a_place_from_its_first_step_to_its_last() {
     }
     assert_eq!(store.len().await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_write_that_waits_holds_up_only_its_own_connection() {
+    let store = Arc::new(fresh("it_lanes").await.connections(4).sweep_every(Duration::ZERO).build().unwrap());
+    put(&store, "held", "x").await;
+    eventually("all are connected", || async { sessions("it_lanes").await >= 4 }).await;
+    let admin = admin().await;
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_lanes WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    let held = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.set(&key("held"), bytes("y"), Expiry::Never).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let others = (0..40).map(|number| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let set = store.set(&key(&number.to_string()), bytes("x"), Expiry::Never).await;
+            set.is_ok()
+        })
+    });
+    let others: Vec<_> = others.collect();
+    eventually("most others are served", || async {
+        others.iter().filter(|other| other.is_finished()).count() >= 20
+    })
+    .await;
+    assert!(!held.is_finished(), "served meanwhile, not afterwards");
+    admin.batch_execute("COMMIT").await.unwrap();
+    held.await.unwrap().unwrap();
+    for other in others {
+        assert!(other.await.unwrap());
+    }
+}
+
+/// Also those whose callers went away before the answer.
+#[tokio::test]
+async fn writes_of_one_key_happen_in_the_order_in_which_they_were_sent() {
+    let store = fresh("it_order").await.connections(4).build().unwrap();
+    eventually("all are connected", || async {
+        store.get(&key("a")).await.is_ok() && sessions("it_order").await >= 4
+    })
+    .await;
+    for round in 0..60 {
+        let name = key(&round.to_string());
+        for number in 0..8 {
+            let set = store.set(&name, Value::Int(number), Expiry::Never);
+            // Sent, and given up.
+            assert!(futures_util::FutureExt::now_or_never(set).is_none());
+        }
+        store.set(&name, Value::Int(8), Expiry::Never).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let seen = store.get(&name).await.unwrap();
+        assert!(matches!(seen, Some(Value::Int(8))), "{round}: {seen:?}");
+    }
+}

@@ -151,3 +151,49 @@ async fn a_store_dropped_with_a_statement_under_way_leaves_no_task() {
     eventually("no task is left", || async { alive() <= before }).await;
     admin.batch_execute("ROLLBACK").await.unwrap();
 }
+
+/// The runtime of a caller ends with its statement under way: nobody reads the answer, so nothing more is sent there.
+#[tokio::test]
+async fn a_statement_left_with_its_runtime_takes_the_connection_with_it() {
+    let _alone = alone().await;
+    drop(fresh("it_runtime").await);
+    let store = Arc::new(support::builder(PROXY, "it_runtime").connections(1).build().unwrap());
+    put(&store, "held", "old").await;
+    let admin = admin().await;
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_runtime WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    drop(other.spawn({
+        let store = Arc::clone(&store);
+        async move { store.set(&key("held"), bytes("new"), Expiry::Never).await }
+    }));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // This one waits for its turn behind it.
+    let waiting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.set(&key("other"), bytes("new"), Expiry::Never).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    other.shutdown_background();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(text(&store, "other").await.as_deref(), Some("new"));
+    admin.batch_execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_gives_no_answers_is_replaced() {
+    let _alone = alone().await;
+    drop(fresh("it_silent").await);
+    let builder = support::builder(PROXY, "it_silent").connections(1).sweep_every(Duration::ZERO);
+    let store = builder.operation_timeout(Duration::from_millis(300)).build().unwrap();
+    eventually("it is connected", || async { store.get(&key("a")).await.is_ok() }).await;
+    eventually("it is there", || async { store.set(&key("held"), bytes("x"), Expiry::Never).await.is_ok() })
+        .await;
+    let admin = admin().await;
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_silent WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    // Nothing stops it on the server, which has no limit for this role.
+    let error = store.set(&key("held"), bytes("y"), Expiry::Never).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous);
+    assert!(store.get(&key("a")).await.is_err());
+    eventually("another takes its place", || async { store.get(&key("a")).await.is_ok() }).await;
+    admin.batch_execute("ROLLBACK").await.unwrap();
+}

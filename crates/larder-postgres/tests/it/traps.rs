@@ -8,7 +8,10 @@ use std::{
 use larder_core::{CacheStore, Error, ErrorKind, Expiry, Key, Namespace, Value};
 use larder_postgres::{
     PostgresStore,
-    deadpool_postgres::{Config, Runtime, tokio_postgres::NoTls},
+    deadpool_postgres::{
+        Config, Runtime,
+        tokio_postgres::{Client, NoTls},
+    },
 };
 
 use crate::{SERVER, admin, bytes, eventually, fresh, key, number, open, put, support, text};
@@ -198,29 +201,74 @@ async fn a_plan_made_while_the_table_was_small_does_not_read_all_of_it_later() {
     assert!(number(&admin, scans).await % 1_000_000 <= 1);
 }
 
-/// The pool's sessions acknowledge before the disk has it; what removes entries must not.
-#[tokio::test]
-async fn removals_wait_for_the_disk_where_the_session_does_not() {
-    drop(fresh("it_durable").await);
+/// A store on a logged table whose sessions, by the pool's word, acknowledge before the disk has it.
+async fn hasty(table: &str, synchronous_writes: bool) -> PostgresStore {
+    drop(fresh(table).await);
     let mut config = Config::new();
     config.url = Some(support::server(SERVER).0);
     config.options = Some("-c synchronous_commit=off".into());
     let pool = config.create_pool(Some(Runtime::Tokio1), NoTls).unwrap();
-    let builder = PostgresStore::from_pool(pool).table("it_durable").create_table(true).connections(1);
-    let store = builder.logged(true).synchronous_writes(false).build().unwrap();
-    let admin = admin().await;
-    for round in 0..30 {
+    let builder = PostgresStore::from_pool(pool).table(table).create_table(true).connections(1);
+    builder.logged(true).synchronous_writes(synchronous_writes).build().unwrap()
+}
+
+/// What the server's log had come to, and whether the disk has what was written since.
+struct Disk(Client, String);
+
+impl Disk {
+    async fn now() -> Self {
+        let admin = admin().await;
+        let now = admin.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.unwrap().get(0);
+        Self(admin, now)
+    }
+
+    async fn has_more(&self) -> bool {
+        let flushed = format!("SELECT pg_current_wal_flush_lsn() > '{}'::pg_lsn", self.1);
+        self.0.query_one(&flushed, &[]).await.unwrap().get(0)
+    }
+}
+
+#[tokio::test]
+async fn removals_wait_for_the_disk_where_the_session_does_not() {
+    let store = hasty("it_durable", false).await;
+    let past = Expiry::After(Duration::ZERO);
+    for round in 0..70 {
         let name = key(&round.to_string());
-        store.set(&name, bytes("x"), Expiry::Never).await.unwrap();
-        let before: String =
-            admin.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.unwrap().get(0);
-        match round % 3 {
+        let version = store.add(&name, bytes("x"), Expiry::Never).await.unwrap().unwrap();
+        let disk = Disk::now().await;
+        match round % 7 {
             0 => assert!(store.delete(&name).await.unwrap()),
             1 => assert!(store.delete_many(&[name]).await.into_iter().all(|gone| gone.unwrap())),
-            _ => store.clear(&Namespace::root()).await.unwrap(),
+            2 => store.clear(&Namespace::root()).await.unwrap(),
+            3 => store.set(&name, bytes("y"), past).await.unwrap(),
+            4 => assert!(store.touch(&name, past).await.unwrap()),
+            5 => assert!(store.replace(&name, &version, bytes("y"), past).await.unwrap().is_some()),
+            _ => store.set_many(vec![(name, bytes("y"), past)]).await.remove(0).unwrap(),
         }
-        let flushed = format!("SELECT pg_current_wal_flush_lsn() > '{before}'::pg_lsn");
-        assert!(admin.query_one(&flushed, &[]).await.unwrap().get::<_, bool>(0), "round {round}");
+        assert!(disk.has_more().await, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn synchronous_writes_wait_for_the_disk_where_the_session_does_not() {
+    let store = hasty("it_synchronous", true).await;
+    let never = Expiry::Never;
+    for round in 0..60 {
+        let name = key(&round.to_string());
+        let version = store.add(&name, bytes("x"), never).await.unwrap().unwrap();
+        let disk = Disk::now().await;
+        match round % 6 {
+            0 => store.set(&name, bytes("y"), never).await.unwrap(),
+            1 => {
+                let another = key(&format!("another {round}"));
+                assert!(store.add(&another, bytes("x"), never).await.unwrap().is_some());
+            }
+            2 => assert!(store.replace(&name, &version, bytes("y"), never).await.unwrap().is_some()),
+            3 => assert!(store.touch(&name, never).await.unwrap()),
+            4 => store.set_many(vec![(name, bytes("y"), never)]).await.remove(0).unwrap(),
+            _ => assert!(store.increment(&key("count"), 1, never).await.unwrap() > 0),
+        }
+        assert!(disk.has_more().await, "round {round}");
     }
 }
 
