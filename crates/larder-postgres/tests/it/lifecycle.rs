@@ -110,6 +110,17 @@ async fn more_than_max_in_flight_are_refused_and_their_places_come_back() {
     admin.batch_execute("COMMIT").await.unwrap();
     held.await.unwrap().unwrap();
     assert_eq!(text(&store, "held").await.as_deref(), Some("y"));
+    // A walk is one of them too.
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_crowd WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    let clear = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.clear(&Namespace::root()).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(store.get(&key("other")).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    admin.batch_execute("ROLLBACK").await.unwrap();
+    clear.await.unwrap().unwrap();
+    put(&store, "held", "y").await;
     // One that is dropped gives its place back too.
     drop(tokio::time::timeout(Duration::ZERO, store.get(&key("held"))).await);
     assert_eq!(text(&store, "held").await.as_deref(), Some("y"));
