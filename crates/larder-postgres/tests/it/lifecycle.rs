@@ -194,10 +194,9 @@ async fn a_host_that_does_not_answer_leaves_the_next_one_its_share_of_the_time()
 async fn a_walk_has_a_place_from_its_first_step_to_its_last() {
     let store = fresh("it_place").await.max_in_flight(1).sweep_every(Duration::ZERO).build().unwrap();
     let store = Arc::new(store);
-    let entries =
-        |_| (0..3_500).map(|number| (key(&number.to_string()), bytes("x"), Expiry::Never)).collect();
+    let entries = (0..3_500).map(|number| (key(&number.to_string()), bytes("x"), Expiry::Never));
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for done in store.set_many(entries(())).await {
+    for done in store.set_many(entries.collect()).await {
         done.unwrap();
     }
     let crowd: Vec<_> = (0..4)
