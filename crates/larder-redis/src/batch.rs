@@ -4,24 +4,37 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use fred::{interfaces::ClientLike as _, types::Value as Answer, util::redis_keyslot};
+use fred::{types::Value as Answer, util::redis_keyslot};
 use futures_util::{StreamExt as _, stream};
 use larder_core::{Error, Expiry, Key, Result, Value};
 
 use crate::{
-    command::Command,
-    deadline::Deadline,
-    engine::{self, Engine},
-    error::{self, Effect},
-    lane::Lane,
-    trust::Trust,
-    wire::Found,
+    command::Command, deadline::Deadline, engine::Engine, error, lane::Lane, trust::Trust, wire::Found,
 };
 
 /// How many keys one command asks for, at most.
 const KEYS: usize = 512;
 /// How many commands of a batch are in flight at once, at most.
 const COMMANDS: usize = 256;
+
+/// Whether an answer of so many values can be one that the client takes for news of a channel, as its first value is `message`,
+/// `subscribe` or the like. It drops such an answer; each later caller then gets the answer to another one's command. Any other
+/// program can have put such a value under a key.
+fn is_like_news(count: usize) -> bool {
+    (3..=5).contains(&count)
+}
+
+/// A group as it may be asked for.
+fn apart(group: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+    let size = if is_like_news(group.len()) { 2 } else { group.len().max(1) };
+    group.chunks(size).map(<[usize]>::to_vec)
+}
+
+/// The value of an answer, if it is an entry that may be served.
+fn served(answer: Answer, trust: &Trust) -> Option<Value> {
+    let found = answer.into_bytes().and_then(|bytes| Found::new(bytes, trust.mark));
+    found.map(Found::into_value)
+}
 
 impl Engine {
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<Result<Option<Value>>> {
@@ -36,7 +49,7 @@ impl Engine {
                 return read;
             }
         }
-        keys.iter().map(|_| Err(lane.down())).collect()
+        keys.iter().map(|_| Err(error::restless())).collect()
     }
 
     async fn read_many(
@@ -46,9 +59,29 @@ impl Engine {
         trust: &Trust,
         deadline: &Deadline<'_>,
     ) -> Vec<Result<Option<Value>>> {
+        if !self.topology.is_cluster() && (1..=KEYS).contains(&keys.len()) && !is_like_news(keys.len()) {
+            return match self.read_group(lane, keys.iter(), deadline).await {
+                Ok(values) => values.into_iter().map(|value| Ok(served(value, trust))).collect(),
+                Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+            };
+        }
+        Box::pin(self.read_groups(lane, keys, trust, deadline)).await
+    }
+
+    async fn read_groups(
+        &self,
+        lane: &Lane,
+        keys: &[Key],
+        trust: &Trust,
+        deadline: &Deadline<'_>,
+    ) -> Vec<Result<Option<Value>>> {
         let groups = self.groups(keys);
         let mut results: Vec<Result<Option<Value>>> = keys.iter().map(|_| Ok(None)).collect();
-        let asked: Vec<_> = groups.iter().map(|group| self.read_group(lane, keys, group, deadline)).collect();
+        let ask = |group: &'_ Vec<usize>| {
+            let group = group.clone();
+            async move { self.read_group(lane, group.iter().map(|at| &keys[*at]), deadline).await }
+        };
+        let asked: Vec<_> = groups.iter().map(ask).collect();
         // In order, so that the first are sent first; what is behind the bound is sent as answers come.
         let mut answers = stream::iter(asked).buffered(COMMANDS);
         let mut group = groups.iter();
@@ -56,8 +89,7 @@ impl Engine {
             match answer {
                 Ok(values) => {
                     for (at, value) in group.iter().zip(values) {
-                        let found = value.into_bytes().and_then(|bytes| Found::new(bytes, trust.mark));
-                        results[*at] = Ok(found.map(Found::into_value));
+                        results[*at] = Ok(served(value, trust));
                     }
                 }
                 Err(error) => {
@@ -74,7 +106,7 @@ impl Engine {
     fn groups(&self, keys: &[Key]) -> Vec<Vec<usize>> {
         if !self.topology.is_cluster() {
             let positions: Vec<usize> = (0..keys.len()).collect();
-            return positions.chunks(KEYS).map(<[usize]>::to_vec).collect();
+            return positions.chunks(KEYS).flat_map(apart).collect();
         }
         let mut slots: HashMap<u16, usize, RandomState> = HashMap::default();
         let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -85,27 +117,22 @@ impl Engine {
                 None => groups.push(vec![at]),
             }
         }
-        groups
+        groups.iter().flat_map(|group| apart(group)).collect()
     }
 
-    async fn read_group(
+    async fn read_group<'k>(
         &self,
         lane: &Lane,
-        keys: &[Key],
-        group: &[usize],
+        keys: impl ExactSizeIterator<Item = &'k Key> + Clone,
         deadline: &Deadline<'_>,
     ) -> Result<Vec<Answer>> {
         let _inside = self.gate.enter(1)?;
-        let mut own = group.iter().map(|at| Answer::Bytes(self.key(&keys[*at])));
-        let mut command = Command::bare("MGET");
-        if let Some(Answer::Bytes(first)) = own.next() {
-            command = Command::new("MGET", first);
-        }
-        command.arguments.extend(own);
+        let count = keys.len();
+        let command = Command::GetMany(self.keys_of(keys));
         match self.exec_read(lane, deadline, command).await? {
-            Answer::Array(values) if values.len() == group.len() => Ok(values),
+            Answer::Array(values) if values.len() == count => Ok(values),
             // A single value is not always in a list.
-            value if group.len() == 1 => Ok(vec![value]),
+            value if count == 1 => Ok(vec![value]),
             _ => Err(Error::new(
                 larder_core::ErrorKind::Corrupt,
                 "the server answered for another number of keys",
@@ -156,7 +183,20 @@ impl Engine {
         stream::iter(deletes).buffered(COMMANDS).collect().await
     }
 
-    pub(crate) async fn set(
+    /// What is over when it is set: nothing is there afterwards.
+    pub(crate) async fn set_past(
+        &self,
+        lane: &Lane,
+        key: Bytes,
+        value: &Value,
+        deadline: &Deadline<'_>,
+    ) -> Result<()> {
+        // Refused like any other, so that what is too large is always said to be.
+        self.entry(None, value)?;
+        self.remove(lane, key, deadline).await.map(drop)
+    }
+
+    async fn set(
         &self,
         lane: &Lane,
         key: &Key,
@@ -166,21 +206,8 @@ impl Engine {
     ) -> Result<()> {
         let key: Bytes = self.key(key);
         if expiry.is_past() {
-            // Refused like any other, so that what is too large is always said to be.
-            self.entry(None, value)?;
-            return self.remove(lane, key, deadline).await.map(drop);
+            return self.set_past(lane, key, value, deadline).await;
         }
         self.store(lane, key, value, expiry, false, deadline).await.map(drop)
-    }
-
-    /// Sends a reading command to where reads go.
-    async fn exec_read(&self, lane: &Lane, deadline: &Deadline<'_>, command: Command) -> Result<Answer> {
-        if let (Some(replicas), true) = (lane.replicas(), lane.reader().is_some()) {
-            let answer = replicas.custom(command.command.clone(), command.arguments.clone()).await;
-            if !answer.as_ref().is_err_and(error::is_redirection) {
-                return engine::settle(lane, answer, Effect::None);
-            }
-        }
-        self.exec(lane, Effect::None, deadline, command).await
     }
 }

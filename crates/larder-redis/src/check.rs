@@ -140,6 +140,22 @@ impl RedisStoreBuilder {
                 "the client has a `max_command_buffer_len`: once it is reached, the client hangs; use `max_in_flight`",
             ));
         }
+        if self.settings.read_from == ReadFrom::Replica && !pool.client_config().server.is_clustered() {
+            return Err(wrong(
+                "read_from",
+                "`replica` with an application's own client is for clusters: elsewhere, fred reads from the primary",
+            ));
+        }
+        if !pool.client_config().server.is_clustered()
+            && !pool.perf_config().default_command_timeout.is_zero()
+            && pool.connection_config().replica.ignore_reconnection_errors
+        {
+            return Err(wrong(
+                "from_client",
+                "the client has a `default_command_timeout`, and `ignore_reconnection_errors` for replicas: on a connection that \
+                 is slow at first, it would mix up answers; set that to false",
+            ));
+        }
         if pool.client_config().server.is_clustered() && pool.connection_config().max_redirections > 0 {
             return Err(wrong(
                 "from_client",

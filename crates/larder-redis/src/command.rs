@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fred::{
-    types::{ClusterHash, CustomCommand, Value as Answer},
+    interfaces::{FredResult, KeysInterface},
+    types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value as Answer},
     util::{redis_keyslot, static_str},
 };
 use larder_core::Expiry;
@@ -14,55 +15,67 @@ use crate::scripts::Script;
 /// What Redis takes as milliseconds, whatever its clock says: some 280 000 years.
 const LONGEST: u64 = 9_000_000_000_000_000;
 
+/// What is sent often has a form of its own, which the client writes together with what is queued behind it. What it does not
+/// know it writes at once, each in a packet of its own.
 #[derive(Clone)]
-pub(crate) struct Command {
-    pub(crate) command: CustomCommand,
-    pub(crate) arguments: Vec<Answer>,
+pub(crate) enum Command {
+    Get(Bytes),
+    GetMany(Vec<Bytes>),
+    Set { key: Bytes, entry: Bytes, millis: Option<i64>, only_new: bool },
+    Unlink(Vec<Bytes>),
+    Other { command: CustomCommand, arguments: Vec<Answer> },
 }
 
 impl Command {
+    fn other(name: &'static str, slot: ClusterHash, arguments: Vec<Answer>) -> Self {
+        Self::Other { command: CustomCommand::new_static(name, slot, false), arguments }
+    }
+
     /// A command without a key.
     pub(crate) fn bare(name: &'static str) -> Self {
-        Self {
-            command: CustomCommand::new_static(name, ClusterHash::Random, false),
-            arguments: Vec::with_capacity(4),
-        }
+        Self::other(name, ClusterHash::Random, Vec::with_capacity(5))
     }
 
     /// A command on a key.
     pub(crate) fn new(name: &'static str, key: Bytes) -> Self {
-        let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
-        let mut arguments = Vec::with_capacity(6);
+        let mut arguments = Vec::with_capacity(3);
         arguments.push(Answer::Bytes(key));
-        Self { command, arguments }
+        Self::other(name, ClusterHash::FirstKey, arguments)
     }
 
     /// A script on a key: by its name, or (`whole`) by its text, which makes the server know it.
-    pub(crate) fn script(script: &'static Script, whole: bool, key: Bytes) -> Self {
+    pub(crate) fn script(script: &'static Script, whole: bool, key: Bytes, further: &[Answer]) -> Self {
         let slot = ClusterHash::Custom(redis_keyslot(&key));
         let (name, text) = if whole { ("EVAL", script.body) } else { ("EVALSHA", script.sha()) };
-        let command = CustomCommand::new_static(name, slot, false);
-        let mut arguments = Vec::with_capacity(8);
+        let mut arguments = Vec::with_capacity(3 + further.len());
         arguments.extend([Answer::String(static_str(text)), Answer::Integer(1), Answer::Bytes(key)]);
-        Self { command, arguments }
+        arguments.extend_from_slice(further);
+        Self::other(name, slot, arguments)
     }
 
     /// A command without a key, for the server that has this one.
     pub(crate) fn near(name: &'static str, key: &[u8]) -> Self {
-        let slot = ClusterHash::Custom(redis_keyslot(key));
-        Self { command: CustomCommand::new_static(name, slot, false), arguments: Vec::with_capacity(2) }
+        Self::other(name, ClusterHash::Custom(redis_keyslot(key)), Vec::with_capacity(2))
     }
 
+    /// One more argument for a command that has no form of its own.
     pub(crate) fn arg(mut self, argument: impl Into<Answer>) -> Self {
-        self.arguments.push(argument.into());
+        if let Self::Other { arguments, .. } = &mut self {
+            arguments.push(argument.into());
+        }
         self
     }
 
-    /// `PX` and the milliseconds, for `SET`.
-    pub(crate) fn expiring(self, expiry: Expiry) -> Self {
-        match millis(expiry) {
-            Some(millis) => self.arg("PX").arg(millis),
-            None => self,
+    pub(crate) async fn send<C: KeysInterface>(self, client: &C) -> FredResult<Answer> {
+        match self {
+            Self::Get(key) => client.get(key).await,
+            Self::GetMany(keys) => client.mget(keys).await,
+            Self::Set { key, entry, millis, only_new } => {
+                let only_new = only_new.then_some(SetOptions::NX);
+                client.set(key, Answer::Bytes(entry), millis.map(Expiration::PX), only_new, false).await
+            }
+            Self::Unlink(keys) => client.unlink(keys).await,
+            Self::Other { command, arguments } => client.custom(command, arguments).await,
         }
     }
 }

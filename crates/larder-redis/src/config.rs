@@ -19,7 +19,7 @@ pub enum ReadFrom {
     /// The primary, which has every acknowledged write.
     #[default]
     Primary,
-    /// A replica where there is one. It lags: a value that was deleted or replaced may be read a while longer.
+    /// A replica where there is one, else the primary. It lags: a value that was deleted or replaced may be read a while longer.
     Replica,
 }
 
@@ -317,7 +317,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Which servers answer `get`, `get_many` and `has`. Default: [`ReadFrom::Primary`].
+    /// Which servers answer `get`, `get_many` and `get_versioned`. Default: [`ReadFrom::Primary`].
     ///
     /// ```
     /// use larder_redis::{ReadFrom, RedisStore};

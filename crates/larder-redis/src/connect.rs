@@ -21,7 +21,8 @@ use crate::{
     address::{Address, Host, Topology},
     config::{ReadFrom, Settings, TlsFiles},
     engine::Engine,
-    lane::Lane,
+    lane::{Lane, ReadReplicas},
+    replica,
 };
 
 /// What the client rests between two attempts to connect, in milliseconds: twice as long each time.
@@ -53,10 +54,18 @@ pub(crate) fn open(
     let (running, ended) = watch::channel(());
     let lane = || {
         let client = client(&config, &settings);
+        let replicas = replicas(&settings, &topology);
         // It listens before the client runs: no connection goes uncounted.
-        let lane = Lane::new(client, &settings, Arc::clone(clock));
+        let lane = Lane::new(client, &settings, Arc::clone(clock), replicas.clone());
         let task = keep_running(lane.client().clone(), Arc::clone(clock), ended.clone());
-        TokioSpawn.spawn(Box::pin(task)).map(|()| lane)
+        TokioSpawn.spawn(Box::pin(task))?;
+        if let Some(ReadReplicas::Of(replica)) = replicas {
+            let (primary, clock) = (lane.client().clone(), Arc::clone(clock));
+            let task =
+                replica::follow(primary, replica, config.clone(), settings.clone(), clock, ended.clone());
+            TokioSpawn.spawn(Box::pin(task))?;
+        }
+        Ok(lane)
     };
     let lanes = (0..settings.connections).map(|_| lane()).collect::<Result<Vec<_>>>()?;
     let waiting = if settings.wait_replicas > 0 { Some(lane()?) } else { None };
@@ -70,9 +79,19 @@ pub(crate) fn adopt(
     pool: &Pool,
     clock: &Arc<SystemClock>,
 ) -> Result<Engine> {
-    let lanes =
-        pool.clients().iter().map(|client| Lane::new(client.clone(), &settings, Arc::clone(clock))).collect();
+    let replicas = replicas(&settings, &topology);
+    let lane = |client: &Client| Lane::new(client.clone(), &settings, Arc::clone(clock), replicas.clone());
+    let lanes = pool.clients().iter().map(lane).collect();
     Engine::new(settings, topology, Arc::clone(clock), lanes, None, None)
+}
+
+/// From which replicas a new lane is to read.
+fn replicas(settings: &Settings, topology: &Topology) -> Option<ReadReplicas> {
+    match settings.read_from {
+        ReadFrom::Primary => None,
+        ReadFrom::Replica if topology.is_cluster() => Some(ReadReplicas::OfCluster),
+        ReadFrom::Replica => Some(ReadReplicas::Of(Arc::default())),
+    }
 }
 
 fn client_config(
@@ -125,7 +144,7 @@ fn set_tls(_: &mut Config, _: &TlsFiles, _: &Topology) -> Result<()> {
     ))
 }
 
-fn client(config: &Config, settings: &Settings) -> Client {
+pub(crate) fn client(config: &Config, settings: &Settings) -> Client {
     let performance = PerformanceConfig {
         default_command_timeout: settings.operation_timeout,
         ..PerformanceConfig::default()
@@ -135,6 +154,10 @@ fn client(config: &Config, settings: &Settings) -> Client {
             ReadFrom::Primary => Some(Arc::new(NoReplicas)),
             ReadFrom::Replica => None,
         },
+        // After it has connected, the client asks a server for its replicas, wanted or not. If the answer is late, it goes on, and
+        // takes that answer for the one to the next command, and so on: a connection that begins like that is not to be used.
+        // The servers of a cluster are not asked; there a replica that is down would end the client.
+        ignore_reconnection_errors: config.server.is_clustered(),
         ..ReplicaConfig::default()
     };
     let connection = ConnectionConfig {
@@ -170,7 +193,7 @@ impl Drop for Running {
 
 /// Keeps a client connecting until the store is gone. The client's own task ends at an answer that it takes for the
 /// last word (and at some inner errors); the server may say something else the next time.
-async fn keep_running(client: Client, clock: Arc<SystemClock>, mut ended: watch::Receiver<()>) {
+pub(crate) async fn keep_running(client: Client, clock: Arc<SystemClock>, mut ended: watch::Receiver<()>) {
     let connecting = async {
         loop {
             let task = client.connect();

@@ -8,20 +8,20 @@ use std::sync::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use fred::{
     clients::{Client, WithOptions},
-    interfaces::{ClientLike as _, KeysInterface as _},
-    types::{Value as Answer, config::Server},
+    interfaces::KeysInterface as _,
+    types::{Expiration, Value as Answer, config::Server},
 };
 use larder_core::{Error, ErrorKind, Expiry, Key, Result, SystemClock, Value};
 use tokio::sync::watch;
 
 use crate::{
     address::Topology,
-    command::Command,
+    command::{self, Command},
     config::Settings,
     deadline::Deadline,
     error::{self, Effect},
     gate::Gate,
-    lane::Lane,
+    lane::{Lane, ReadReplicas},
     random::Nonces,
     scripts::Script,
     trust::Trust,
@@ -103,6 +103,19 @@ impl Engine {
         whole.freeze()
     }
 
+    /// The same for many keys, which then share their memory.
+    pub(crate) fn keys_of<'k>(&self, keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Bytes> {
+        let prefix = self.settings.prefix.as_bytes();
+        let length = keys.clone().map(|key| prefix.len() + key.as_str().len()).sum();
+        let mut all = BytesMut::with_capacity(length);
+        for key in keys.clone() {
+            all.put_slice(prefix);
+            all.put_slice(key.as_str().as_bytes());
+        }
+        let mut all = all.freeze();
+        keys.map(|key| all.split_to(prefix.len() + key.as_str().len())).collect()
+    }
+
     /// A new head, and the entry it stands before.
     pub(crate) fn entry(&self, mark: Option<Mark>, value: &Value) -> Result<(Head, Bytes)> {
         let head = Head::new(mark, self.nonces.next());
@@ -166,7 +179,7 @@ impl Engine {
                 return Ok(found);
             }
         }
-        match self.exec_and_follow(lane, Effect::None, &deadline, Command::new("GET", key)).await {
+        match self.exec_and_follow(lane, Effect::None, &deadline, Command::Get(key)).await {
             Ok(answer) => Ok(answer.into_bytes()),
             Err(error) => absent_or(error),
         }
@@ -174,18 +187,39 @@ impl Engine {
 
     /// A read from a replica, or once there is a connection.
     async fn read_elsewhere(&self, lane: &Lane, key: Bytes) -> Result<Option<Bytes>> {
-        let deadline = self.deadline();
-        let reader = lane.ready(Effect::None, &deadline).await?;
-        let got: fred::prelude::FredResult<_> = match lane.replicas() {
-            Some(replicas) => replicas.get(key.clone()).await,
-            None => reader.get(key.clone()).await,
-        };
-        if self.topology.is_cluster() && got.as_ref().is_err_and(error::is_redirection) {
-            let followed =
-                self.exec_and_follow(lane, Effect::None, &deadline, Command::new("GET", key)).await;
-            return followed.map_or_else(absent_or, |answer| Ok(answer.into_bytes()));
+        let answer = self.exec_read(lane, &self.deadline(), Command::Get(key)).await;
+        answer.map_or_else(absent_or, |answer| Ok(answer.into_bytes()))
+    }
+
+    /// Sends a reading command to where reads go.
+    pub(crate) async fn exec_read(
+        &self,
+        lane: &Lane,
+        deadline: &Deadline<'_>,
+        command: Command,
+    ) -> Result<Answer> {
+        match lane.replicas() {
+            Some(ReadReplicas::OfCluster) if lane.reader().is_some() => {
+                let client = lane.ready(Effect::None, deadline).await?;
+                let answer = command.clone().send(&client.replicas()).await;
+                if !answer.as_ref().is_err_and(error::is_redirection) {
+                    return settle(lane, answer, Effect::None);
+                }
+            }
+            Some(ReadReplicas::Of(replica)) => {
+                if let Some(replica) = replica.lane() {
+                    let client = replica.ready(Effect::None, deadline).await?;
+                    let answer = command.clone().send(&*client).await;
+                    match settle(&replica, answer, Effect::None) {
+                        // It has gone, or is not ready to answer: the primary is.
+                        Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                        answer => return answer,
+                    }
+                }
+            }
+            _ => {}
         }
-        got.or_else(|said| absent_or(failed(lane, &said, Effect::None)))
+        self.exec(lane, Effect::None, deadline, command).await
     }
 
     /// Sends a command, and follows its key to another server where it was refused because of that.
@@ -200,7 +234,7 @@ impl Engine {
             return Box::pin(self.exec_and_follow(lane, effect, deadline, command)).await;
         }
         let client = lane.ready(effect, deadline).await?;
-        let answer = client.custom(command.command, command.arguments).await;
+        let answer = command.send(&*client).await;
         settle(lane, answer, effect)
     }
 
@@ -212,7 +246,7 @@ impl Engine {
         command: Command,
     ) -> Result<Answer> {
         let client = lane.ready(effect, deadline).await?;
-        let mut answer = client.custom(command.command.clone(), command.arguments.clone()).await;
+        let mut answer = command.clone().send(&*client).await;
         for _ in 0..FOLLOWED {
             match &answer {
                 Err(said) if error::is_redirection(said) => {}
@@ -221,7 +255,7 @@ impl Engine {
             // The client has learned by now where the key is. One refused again is on its way there, and cannot be had until it has
             // arrived: see what `connect` says of `max_redirections`.
             let client = lane.special(effect, deadline, None)?;
-            answer = client.custom(command.command.clone(), command.arguments.clone()).await;
+            answer = command.clone().send(&client).await;
         }
         settle(lane, answer, effect)
     }
@@ -236,7 +270,7 @@ impl Engine {
     ) -> Result<Answer> {
         lane.ready(Effect::None, deadline).await?;
         let client = lane.special(Effect::None, deadline, server.cloned())?;
-        let answer = client.custom(command.command, command.arguments).await;
+        let answer = command.send(&client).await;
         settle(lane, answer, Effect::None)
     }
 
@@ -249,11 +283,7 @@ impl Engine {
         key: &Bytes,
         arguments: Vec<Answer>,
     ) -> Result<Answer> {
-        let command = |whole| {
-            let mut command = Command::script(script, whole, key.clone());
-            command.arguments.extend(arguments.iter().cloned());
-            command
-        };
+        let command = |whole| Command::script(script, whole, key.clone(), &arguments);
         match self.exec(lane, Effect::Possible, deadline, command(false)).await {
             Err(error) if is_forgotten(&error) => {
                 self.exec(lane, Effect::Possible, deadline, command(true)).await
@@ -302,20 +332,51 @@ impl Engine {
     /// An entry's removal.
     pub(crate) async fn remove(&self, lane: &Lane, key: Bytes, deadline: &Deadline<'_>) -> Result<bool> {
         let trust = self.trust_of_write(lane, deadline).await?;
-        let command = Command::new("UNLINK", key.clone());
-        let gone = self.exec(lane, Effect::Possible, deadline, command).await?;
+        let command = Command::Unlink(vec![key.clone()]);
+        let Answer::Integer(gone) = self.exec(lane, Effect::Possible, deadline, command).await? else {
+            return Err(confused(lane));
+        };
         self.confirm(lane, &trust, &key, deadline).await?;
-        Ok(gone.as_i64() == Some(1))
+        Ok(gone == 1)
     }
 
     /// What a removal needs: no mark, but to know the connection.
     pub(crate) async fn trust_of_write(&self, lane: &Lane, deadline: &Deadline<'_>) -> Result<Trust> {
-        if self.settings.wait_replicas == 0 && !self.settings.distrusts {
+        if !self.confirms() {
             return Ok(Trust::ANY);
         }
         // Waits for a connection before it counts them.
         lane.ready(Effect::Possible, deadline).await?;
         Ok(Trust::over(lane))
+    }
+
+    /// An entry's storing, the common case: small, for the same reason as [`read`](Self::read).
+    #[inline]
+    pub(crate) async fn put(&self, lane: &Lane, key: Bytes, value: &Value, expiry: Expiry) -> Result<()> {
+        let writer = match lane.writer() {
+            Some(writer) if !self.confirms() && !self.topology.is_cluster() => writer,
+            _ => {
+                let deadline = self.deadline();
+                let stored = Box::pin(self.store(lane, key, value, expiry, false, &deadline)).await;
+                return stored.map(drop);
+            }
+        };
+        let (_, entry) = self.entry(None, value)?;
+        let expiry = command::millis(expiry).map(Expiration::PX);
+        match writer.set(key, Answer::Bytes(entry), expiry, None, false).await {
+            Ok(Answer::String(text)) if text == "OK" => {
+                lane.answered();
+                Ok(())
+            }
+            Ok(_) => Err(confused(lane)),
+            Err(said) => Err(failed(lane, &said, Effect::Possible)),
+        }
+    }
+
+    /// Whether a write takes more than its own command.
+    #[inline]
+    fn confirms(&self) -> bool {
+        self.settings.wait_replicas > 0 || self.settings.distrusts
     }
 
     /// An entry's storing; `None` if `only_new` and something is there.
@@ -330,21 +391,27 @@ impl Engine {
     ) -> Result<Option<Head>> {
         let trust = self.trust(lane, deadline).await?;
         let (head, entry) = self.entry(trust.mark, value)?;
-        let mut command = Command::new("SET", key.clone()).arg(entry).expiring(expiry);
-        if only_new {
-            command = command.arg("NX");
-        }
+        let command = Command::Set { key: key.clone(), entry, millis: command::millis(expiry), only_new };
         let stored = self.exec(lane, Effect::Possible, deadline, command).await?;
-        if stored.is_null() {
-            return Ok(None);
+        match stored {
+            Answer::Null if only_new => return Ok(None),
+            Answer::String(text) if text == "OK" => {}
+            _ => return Err(confused(lane)),
         }
         self.confirm(lane, &trust, &key, deadline).await?;
         Ok(Some(head))
     }
 }
 
-fn unconfirmed(why: impl Into<String>) -> Error {
+pub(crate) fn unconfirmed(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::Ambiguous, why)
+}
+
+/// The error of a write whose answer is not one that it can have: it is the answer to something else.
+#[cold]
+fn confused(lane: &Lane) -> Error {
+    lane.give_up_connection();
+    unconfirmed("the answer is not one to this command; reconnecting")
 }
 
 /// What lies there is no string: to a reader, nothing.
@@ -378,7 +445,9 @@ pub(crate) fn failed(lane: &Lane, said: &fred::error::Error, effect: Effect) -> 
     if *said.kind() == fred::error::ErrorKind::Timeout {
         lane.unanswered();
     }
-    if error::first_word(said.details()) == "READONLY" {
+    let is_no_answer =
+        matches!(said.kind(), fred::error::ErrorKind::Protocol | fred::error::ErrorKind::Parse);
+    if is_no_answer || error::first_word(said.details()) == "READONLY" {
         lane.give_up_connection();
     }
     error::failed(said, effect)

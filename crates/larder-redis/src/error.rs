@@ -35,15 +35,29 @@ pub(crate) fn no_connection(last: Option<&Said>) -> Error {
     Error::new(kind, message).with_retryable(retryable).with_source(without_arguments(said))
 }
 
+/// The error of a command for which there was no time left.
+pub(crate) fn too_late() -> Error {
+    Error::new(ErrorKind::Unavailable, "no time was left for this command; it was not sent")
+        .with_retryable(true)
+}
+
+/// The error of an operation that found other connections each time it looked.
+pub(crate) fn restless() -> Error {
+    Error::new(ErrorKind::Unavailable, "the connection keeps being made anew").with_retryable(true)
+}
+
 /// Whether the server refused the command because another one has the key: it did not run.
 pub(crate) fn is_redirection(said: &Said) -> bool {
     matches!(said.details(), "Too many redirections." | "Max attempts reached.")
         || matches!(first_word(said.details()), "MOVED" | "ASK")
 }
 
-/// What the server begins its answer with, as it began the others: one word in capitals.
+/// What the server begins its answer with, as it began the others: one word in capitals. Before version 7 it wraps what a command
+/// in a script was refused with: `ERR Error running script (..): @user_script:8: -READONLY You can't write ..`.
 pub(crate) fn first_word(details: &str) -> &str {
-    details.split_whitespace().next().unwrap_or("")
+    let wrapped =
+        details.strip_prefix("ERR Error running script").and_then(|wrapped| wrapped.split_once(": -"));
+    wrapped.map_or(details, |(_, inner)| inner).split_whitespace().next().unwrap_or("")
 }
 
 fn is_distrusted(said: &Said) -> bool {
@@ -171,6 +185,16 @@ mod tests {
             ),
             ("ERR max number of clients reached", ErrorKind::Overloaded, true),
             ("ERR syntax error", ErrorKind::Unavailable, false),
+            (
+                "ERR Error running script (call to f_0a1b): @user_script:8: @user_script: 8: -READONLY You can't write",
+                ErrorKind::Unavailable,
+                true,
+            ),
+            (
+                "ERR Error running script (call to f_0a1b): @user_script:8: @user_script: 8: -OOM command not allowed",
+                ErrorKind::Overloaded,
+                true,
+            ),
         ] {
             for effect in [Effect::None, Effect::Possible] {
                 let error = failed(&answer(text), effect);

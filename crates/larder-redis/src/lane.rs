@@ -11,7 +11,7 @@ use std::{
 };
 
 use fred::{
-    clients::{Client, Replicas, WithOptions},
+    clients::{Client, WithOptions},
     error::Error as Said,
     interfaces::{ClientLike as _, EventInterface as _},
     types::config::{Options, Server},
@@ -21,9 +21,10 @@ use larder_core::{Clock as _, Error, Result, SystemClock};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use crate::{
-    config::{ReadFrom, Settings},
+    config::Settings,
     deadline::Deadline,
     error::{self, Effect},
+    replica::Replica,
     trust::Known,
 };
 
@@ -36,7 +37,7 @@ pub(crate) struct Lane {
     client: Client,
     read: WithOptions<Client>,
     write: WithOptions<Client>,
-    replicas: Option<Replicas<WithOptions<Client>>>,
+    replicas: Option<ReadReplicas>,
     reconnects: Mutex<Counted>,
     errors: Mutex<Heard>,
     /// The count of connections at which the last one was given up by force.
@@ -49,6 +50,14 @@ pub(crate) struct Lane {
     pub(crate) known: Mutex<Option<Known>>,
     /// How long an operation may take.
     timeout: Duration,
+}
+
+/// How a lane reads from replicas.
+#[derive(Clone, Debug)]
+pub(crate) enum ReadReplicas {
+    /// The client knows those of a cluster.
+    OfCluster,
+    Of(Arc<Replica>),
 }
 
 /// Counts the connections made: a receiver that never receives.
@@ -78,12 +87,17 @@ fn options(effect: Effect, timeout: Duration) -> Options {
 }
 
 impl Lane {
-    pub(crate) fn new(client: Client, settings: &Settings, clock: Arc<SystemClock>) -> Self {
-        let (timeout, from_replicas) = (settings.operation_timeout, settings.read_from == ReadFrom::Replica);
+    pub(crate) fn new(
+        client: Client,
+        settings: &Settings,
+        clock: Arc<SystemClock>,
+        replicas: Option<ReadReplicas>,
+    ) -> Self {
+        let timeout = settings.operation_timeout;
         let read = client.with_options(&options(Effect::None, timeout));
         Self {
             write: client.with_options(&options(Effect::Possible, timeout)),
-            replicas: from_replicas.then(|| read.replicas()),
+            replicas,
             read,
             reconnects: Mutex::new(Counted { before: 0, receiver: client.reconnect_rx() }),
             errors: Mutex::new(Heard { receiver: client.error_rx(), last: None }),
@@ -107,8 +121,14 @@ impl Lane {
         self.client.is_connected().then_some(&self.read)
     }
 
+    /// The client that writes go through while there is a connection.
     #[inline]
-    pub(crate) fn replicas(&self) -> Option<&Replicas<WithOptions<Client>>> {
+    pub(crate) fn writer(&self) -> Option<&WithOptions<Client>> {
+        self.client.is_connected().then_some(&self.write)
+    }
+
+    #[inline]
+    pub(crate) fn replicas(&self) -> Option<&ReadReplicas> {
         self.replicas.as_ref()
     }
 
@@ -148,7 +168,7 @@ impl Lane {
 
     /// The client to send with in what is left of the time.
     fn within(&self, effect: Effect, deadline: &Deadline<'_>) -> Result<WithOptions<Client>> {
-        let left = deadline.left().ok_or_else(|| self.down())?;
+        let left = deadline.left().ok_or_else(error::too_late)?;
         Ok(self.client.with_options(&options(effect, left)))
     }
 
@@ -159,7 +179,7 @@ impl Lane {
         deadline: &Deadline<'_>,
         server: Option<Server>,
     ) -> Result<WithOptions<Client>> {
-        let left = deadline.left().ok_or_else(|| self.down())?;
+        let left = deadline.left().ok_or_else(error::too_late)?;
         let mut options = options(effect, left);
         options.cluster_node = server;
         Ok(self.client.with_options(&options))

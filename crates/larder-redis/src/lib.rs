@@ -15,6 +15,7 @@ mod guarantees;
 mod lane;
 mod operations;
 mod random;
+mod replica;
 mod scripts;
 mod store;
 #[cfg(feature = "tls")]

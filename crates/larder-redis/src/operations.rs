@@ -9,7 +9,7 @@ use crate::{
     command::{self, Command},
     deadline::Deadline,
     engine::{self, Engine},
-    error::Effect,
+    error::{self, Effect},
     lane::Lane,
     scripts,
     trust::Trust,
@@ -36,7 +36,7 @@ impl Engine {
         let deadline = self.deadline();
         let mut trust = self.trust(lane, &deadline).await?;
         for _ in 0..TRIES {
-            let bytes = self.read(lane, self.key(key)).await?;
+            let bytes = self.read_again(lane, self.key(key), &deadline).await?;
             if !trust.holds(lane) {
                 trust = self.trust(lane, &deadline).await?;
                 continue;
@@ -50,7 +50,15 @@ impl Engine {
                 found => return Ok(found),
             }
         }
-        Err(lane.down())
+        Err(error::restless())
+    }
+
+    /// Reads in what is left of an operation's time.
+    async fn read_again(&self, lane: &Lane, key: Bytes, deadline: &Deadline<'_>) -> Result<Option<Bytes>> {
+        match self.exec(lane, Effect::None, deadline, Command::Get(key)).await {
+            Ok(answer) => Ok(answer.into_bytes()),
+            Err(error) => engine::absent_or(error),
+        }
     }
 
     /// The entry's head and digits, or whatever lies there; `None` where that is no string.
@@ -193,8 +201,11 @@ impl Engine {
         argument: Option<Answer>,
     ) -> Result<Answer> {
         if trust.mark.is_none() {
-            let mut command = Command::new(name, key.clone());
-            command.arguments.extend(argument);
+            let command = Command::new(name, key.clone());
+            let command = match argument {
+                Some(argument) => command.arg(argument),
+                None => command,
+            };
             return self.exec(lane, effect, deadline, command).await;
         }
         let mut arguments = vec![Answer::Bytes(wire::trusted(trust.mark)), Answer::from(name)];

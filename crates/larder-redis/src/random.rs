@@ -7,6 +7,19 @@ use larder_core::{Error, ErrorKind, Result};
 /// Twelve bytes that no other state of any key has.
 pub(crate) type Nonce = [u8; 12];
 
+fn fill(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "the operating system gives no random bytes").with_source(error)
+    })
+}
+
+/// Any number below this one, which is not 0.
+pub(crate) fn below(count: usize) -> Result<usize> {
+    let mut number = [0; size_of::<usize>()];
+    fill(&mut number)?;
+    Ok(usize::from_ne_bytes(number) % count)
+}
+
 /// Gives out nonces: a random prefix, and a counter that begins at random. Two stores meet only if both agree by
 /// chance, in 96 bits.
 #[derive(Debug)]
@@ -19,10 +32,8 @@ impl Nonces {
     /// Begins anew, with the operating system's randomness.
     pub(crate) fn new() -> Result<Self> {
         let (mut prefix, mut start) = ([0; 4], [0; 8]);
-        getrandom::fill(&mut prefix).and_then(|()| getrandom::fill(&mut start)).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "the operating system gives no random bytes")
-                .with_source(error)
-        })?;
+        fill(&mut prefix)?;
+        fill(&mut start)?;
         Ok(Self { prefix, next: AtomicU64::new(u64::from_ne_bytes(start)) })
     }
 

@@ -61,7 +61,8 @@ impl RedisStore {
     /// Sets up a store over an application's own client, which the application connects and closes.
     ///
     /// The client needs a reconnect policy, and its `max_command_buffer_len` must be 0: [`build`](RedisStoreBuilder::build)
-    /// refuses others. In a cluster, its `max_redirections` must be 0 too: following a key that is on its way to another server, fred
+    /// refuses others. With a `default_command_timeout`, its `replica.ignore_reconnection_errors` must be false (except in a cluster):
+    /// fred asks for the replicas on each new connection, and a late answer is taken for the one to the next command. In a cluster, its `max_redirections` must be 0 too: following a key that is on its way to another server, fred
     /// mixes up the answers on a connection. The store follows keys itself.
     ///
     /// ```
@@ -120,7 +121,11 @@ impl CacheStore for RedisStore {
     async fn set(&self, key: &Key, value: Value, expiry: Expiry) -> Result<()> {
         let engine = &*self.engine;
         let _inside = engine.gate.enter(1)?;
-        engine.set(engine.write_lane(), key, &value, expiry, &engine.deadline()).await
+        let (lane, key) = (engine.write_lane(), engine.key(key));
+        if expiry.is_past() {
+            return Box::pin(engine.set_past(lane, key, &value, &engine.deadline())).await;
+        }
+        engine.put(lane, key, &value, expiry).await
     }
 
     async fn delete(&self, key: &Key) -> Result<bool> {

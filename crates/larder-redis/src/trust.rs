@@ -8,7 +8,14 @@ use std::time::Duration;
 use fred::types::Value as Answer;
 use larder_core::{Clock as _, Error, ErrorKind, Result, Timestamp};
 
-use crate::{command::Command, deadline::Deadline, engine::Engine, error::Effect, lane::Lane, wire::Mark};
+use crate::{
+    command::Command,
+    deadline::Deadline,
+    engine::Engine,
+    error::{self, Effect},
+    lane::Lane,
+    wire::Mark,
+};
 
 /// How long a mark is good enough to reject an entry by, before the server is asked again.
 const RECENT: Duration = Duration::from_secs(1);
@@ -93,7 +100,7 @@ impl Engine {
             *lane.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(known);
             return Ok(Trust { mark: Some(mark), connections: Some(connections), asked });
         }
-        Err(Error::new(ErrorKind::Unavailable, "the connection keeps being made anew; nothing was sent"))
+        Err(error::restless())
     }
 
     async fn info(&self, lane: &Lane, deadline: &Deadline<'_>, section: &'static str) -> Result<String> {

@@ -14,7 +14,14 @@ use fred::{
 use futures_util::{StreamExt as _, stream};
 use larder_core::{Error, ErrorKind, Key, Namespace, Result};
 
-use crate::{command::Command, deadline::Deadline, engine::Engine, error::Effect, lane::Lane, trust::Trust};
+use crate::{
+    command::Command,
+    deadline::Deadline,
+    engine::{Engine, unconfirmed},
+    error::Effect,
+    lane::Lane,
+    trust::Trust,
+};
 
 /// How many keys the server looks at in one step.
 const STEP: i64 = 1_000;
@@ -169,8 +176,7 @@ impl Engine {
         let groups = names.chunk_by(|a, b| slot(a) == slot(b)).flat_map(|group| group.chunks(REMOVED));
         let commands: Vec<_> = groups
             .map(|group| {
-                let mut command = Command::new("UNLINK", group[0].clone());
-                command.arguments.extend(group[1..].iter().cloned().map(Answer::Bytes));
+                let command = Command::Unlink(group.to_vec());
                 async move {
                     let step = Deadline::after(deadline.clock, self.step_time(deadline));
                     self.exec(lane, Effect::Possible, &step, command).await
@@ -192,26 +198,43 @@ impl Engine {
             } else {
                 vec![None]
             };
-            let time = self.step_time(deadline);
             for server in servers {
-                let step = Deadline::after(deadline.clock, time);
-                let command = Command::bare("WAIT")
-                    .arg(i64::from(self.settings.wait_replicas))
-                    .arg(i64::try_from(time.as_millis() * 9 / 10).unwrap_or(i64::MAX));
-                let reached =
-                    self.exec_at(lane, &step, server.as_ref(), command).await?.as_i64().unwrap_or(0);
-                if reached < i64::from(self.settings.wait_replicas) {
-                    return Err(Error::new(
-                        ErrorKind::Ambiguous,
-                        format!(
-                            "{reached} replicas confirmed the removal in time, `wait_replicas` is {}",
-                            self.settings.wait_replicas
-                        ),
-                    ));
-                }
+                self.await_replicas_of(lane, server.as_ref(), deadline).await?;
             }
         }
         Ok(trust.holds(lane))
+    }
+
+    /// Waits until a server's replicas have what was removed. It asks several times, and not once for all of the time: a connection
+    /// on which nothing is answered for long is given up.
+    async fn await_replicas_of(
+        &self,
+        lane: &Lane,
+        server: Option<&Server>,
+        deadline: &Deadline<'_>,
+    ) -> Result<()> {
+        let wanted = i64::from(self.settings.wait_replicas);
+        let all = Deadline::after(deadline.clock, self.step_time(deadline));
+        let mut reached = 0;
+        while let (true, Some(left)) = (reached < wanted, all.left()) {
+            let time = left.min(self.settings.operation_timeout);
+            let millis = i64::try_from(time.as_millis() * 9 / 10).unwrap_or(i64::MAX).max(1);
+            let command = Command::bare("WAIT").arg(wanted).arg(millis);
+            // The server looks at the time ten times a second.
+            let step = Deadline::after(deadline.clock, time + self.settings.operation_timeout);
+            reached = match self.exec_at(lane, &step, server, command).await {
+                Ok(answer) => answer.as_i64().unwrap_or(0),
+                Err(error) => {
+                    return Err(unconfirmed("the replicas did not confirm the removal").with_source(error));
+                }
+            };
+        }
+        if reached < wanted {
+            return Err(unconfirmed(format!(
+                "{reached} replicas confirmed the removal in time, `wait_replicas` is {wanted}"
+            )));
+        }
+        Ok(())
     }
 
     pub(crate) async fn keys(&self, namespace: &Namespace) -> Result<Vec<Key>> {

@@ -10,7 +10,7 @@
 //! The first byte begins no UTF-8, so that the client, which looks for text first, is done after one byte. Whatever else
 //! lies under a key is a miss. What is between the first byte and the kind is the entry's version.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use larder_core::{Result, Value, Version};
 
 use crate::random::Nonce;
@@ -165,11 +165,15 @@ impl Found {
     }
 
     #[inline]
-    pub(crate) fn into_value(self) -> Value {
-        match self.int().filter(|_| self.kind == INT) {
-            Some(int) => Value::Int(int),
-            None => Value::Bytes(self.bytes.slice(self.payload()..)),
+    pub(crate) fn into_value(mut self) -> Value {
+        if self.kind == INT
+            && let Some(int) = self.int()
+        {
+            return Value::Int(int);
         }
+        let payload = self.payload();
+        self.bytes.advance(payload);
+        Value::Bytes(self.bytes)
     }
 
     pub(crate) fn version(&self) -> Version {

@@ -1,6 +1,6 @@
 //! What lies in the server, and what others put there.
 
-use larder_core::{CacheStore, ErrorKind, Expiry, Value};
+use larder_core::{CacheStore, ErrorKind, Expiry, Key, Value};
 
 use super::{FAR, Operator, bytes, key, patient, store, support, text};
 
@@ -49,12 +49,71 @@ async fn other_types_are_a_miss_and_are_overwritten() {
     assert_eq!(store.increment(&key, 1, FAR).await.unwrap(), 6);
 }
 
+/// What begins an answer that the client takes for news of a channel, and drops. Every later answer on that connection would then
+/// go to the caller before.
+pub(crate) const NEWS: [&str; 9] = [
+    "message",
+    "pmessage",
+    "smessage",
+    "subscribe",
+    "psubscribe",
+    "unsubscribe",
+    "punsubscribe",
+    "sunsubscribe",
+    "pubsub",
+];
+
+/// Puts such values under the first keys, asks for all of them at once, and then for each.
+pub(crate) async fn news_are_a_miss(store: &larder_redis::RedisStore, operator: &Operator, keys: &[Key]) {
+    for count in 1..=keys.len() {
+        for second in NEWS {
+            for key in &keys[..count] {
+                store.set(key, bytes(key.as_str()), FAR).await.unwrap();
+            }
+            operator
+                .says_text(["SET", keys[0].as_str(), if count % 2 == 0 { "pubsub" } else { second }])
+                .await;
+            if let Some(key) = keys[1..count].first() {
+                operator.says_text(["SET", key.as_str(), second]).await;
+            }
+            let found = store.get_many(&keys[..count]).await;
+            for (at, (key, found)) in keys.iter().zip(found).enumerate() {
+                let what = || format!("{count} keys, {second}: {at}");
+                match found.unwrap_or_else(|error| panic!("{}: {error}", what())) {
+                    None => assert!(at < 2, "{}", what()),
+                    Some(Value::Bytes(bytes)) => assert_eq!(bytes, key.as_str().as_bytes(), "{}", what()),
+                    Some(other) => panic!("{}: {other:?}", what()),
+                }
+                let alone = text(store, key).await;
+                assert_eq!(alone.as_deref(), (at >= 2).then_some(key.as_str()), "{}", what());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_like_news_of_a_channel_mix_nothing_up() {
+    let namespace = super::namespace("news");
+    let keys: Vec<Key> = (0..7).map(|number| Key::new(&namespace, &number.to_string()).unwrap()).collect();
+    let (store, operator) = (store(), Operator::new().await);
+    news_are_a_miss(&store, &operator, &keys).await;
+    // The other way round: what is alone in the first place.
+    for word in NEWS {
+        for count in 3..=5 {
+            store.set(&keys[1], bytes("one"), FAR).await.unwrap();
+            operator.says_text(["SET", keys[0].as_str(), word]).await;
+            assert!(store.get_many(&keys[..count]).await.remove(0).unwrap().is_none());
+            assert_eq!(text(&store, &keys[1]).await.as_deref(), Some("one"), "{word}, {count} keys");
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_prefixes_never_see_each_other() {
     let open = |prefix: &str| patient(support::builder(super::ALONE)).prefix(prefix).build().unwrap();
     let (one, two, none) = (open("one:"), open("one"), store());
     let namespace = super::namespace("prefixes");
-    let key = larder_core::Key::new(&namespace, "key").unwrap();
+    let key = Key::new(&namespace, "key").unwrap();
     one.set(&key, bytes("of one"), FAR).await.unwrap();
     for other in [&two, &none] {
         assert!(other.get(&key).await.unwrap().is_none());

@@ -1,5 +1,7 @@
 //! Keys in many slots.
 
+use std::collections::HashMap;
+
 use larder_core::{CacheStore, Expiry, Key, Value};
 use larder_redis::RedisStore;
 
@@ -46,6 +48,22 @@ async fn batches_span_slots_and_keep_order() {
     assert!(!gone[300] && !gone[301]);
 }
 
+/// With a prefix a key is in another slot.
+#[tokio::test]
+async fn batches_with_a_prefix_span_slots() {
+    let store = patient(support::builder(CLUSTER)).prefix("slots:").build().unwrap();
+    let namespace = super::namespace("prefixed");
+    let keys: Vec<Key> =
+        (0..2_000).map(|number| Key::new(&namespace, &number.to_string()).unwrap()).collect();
+    let entries = keys.iter().zip(0..).map(|(key, number)| (key.clone(), Value::Int(number), FAR)).collect();
+    assert!(store.set_many(entries).await.iter().all(Result::is_ok));
+    for (number, found) in (0..).zip(store.get_many(&keys).await) {
+        assert!(matches!(found.unwrap(), Some(Value::Int(int)) if int == number), "{number}");
+    }
+    store.clear(&namespace).await.unwrap();
+    assert!(store.get_many(&keys).await.into_iter().all(|found| found.unwrap().is_none()));
+}
+
 /// The client's own scan looks at one server of a cluster.
 #[tokio::test]
 async fn keys_and_clear_look_at_every_primary() {
@@ -70,6 +88,24 @@ async fn keys_and_clear_look_at_every_primary() {
     assert!(store.keys(&namespace).await.unwrap().is_empty());
     assert!(store.get_many(&keys).await.into_iter().all(|found| found.unwrap().is_none()));
     assert!(store.has(&neighbour).await.unwrap());
+}
+
+/// Keys of one slot are asked for at once.
+#[tokio::test]
+async fn values_like_news_of_a_channel_mix_nothing_up() {
+    let namespace = super::namespace("news");
+    let mut slots: HashMap<u16, Vec<Key>> = HashMap::new();
+    let keys = (0..20_000).map(|number| Key::new(&namespace, &number.to_string()).unwrap()).find_map(|key| {
+        let slot = slots.entry(fred::util::redis_keyslot(key.as_str().as_bytes())).or_default();
+        slot.push(key);
+        (slot.len() == 3).then(|| slot.clone())
+    });
+    let keys = keys.expect("of so many keys, three are in one slot");
+    // Alone, the operator reaches the slot by following it.
+    let hosts = support::url(CLUSTER);
+    let first = hosts.trim_start_matches("redis+cluster://").split(',').next().unwrap();
+    let operator = Operator::at(&format!("redis-cluster://{first}")).await;
+    bytes::news_are_a_miss(&store(), &operator, &keys).await;
 }
 
 #[tokio::test]
@@ -106,6 +142,13 @@ async fn too_few_replicas_are_ambiguous() {
     let store =
         builder.wait_replicas(9).operation_timeout(std::time::Duration::from_secs(1)).build().unwrap();
     let error = store.set(&super::key("few"), bytes("value"), FAR).await.unwrap_err();
+    assert_eq!(error.kind(), larder_core::ErrorKind::Ambiguous, "{error}");
+    assert!(error.to_string().contains("`wait_replicas` is 9"), "{error}");
+    // Also where waiting takes longer than a silent connection is kept.
+    let brief = std::time::Duration::from_millis(300);
+    let store = support::builder("LARDER_TEST_REDIS_SENTINEL").wait_replicas(9).operation_timeout(brief);
+    let store = store.build().unwrap();
+    let error = store.clear(&super::namespace("few")).await.unwrap_err();
     assert_eq!(error.kind(), larder_core::ErrorKind::Ambiguous, "{error}");
     assert!(error.to_string().contains("`wait_replicas` is 9"), "{error}");
 }

@@ -7,7 +7,7 @@ use larder_redis::{
     OnRollback, ReadFrom, RedisStore, RedisStoreBuilder,
     fred::{
         clients::Pool,
-        types::config::{Config, ConnectionConfig, ReconnectPolicy},
+        types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, ReplicaConfig},
     },
 };
 
@@ -107,6 +107,25 @@ async fn what_weakens_it_depends_on_the_settings() {
     let distrust = of(at("redis://127.0.0.1:1").on_rollback(OnRollback::Distrust));
     assert!(!distrust.is_weakened_by(Hazard::PowerLoss));
     assert!(distrust.to_string().contains("only under the server run it was written under"));
+}
+
+#[tokio::test]
+async fn a_client_that_would_mix_up_a_late_answer_is_refused() {
+    let pool = |ignore, timeout| {
+        let replica = ReplicaConfig { ignore_reconnection_errors: ignore, ..ReplicaConfig::default() };
+        let connection = ConnectionConfig { replica, ..ConnectionConfig::default() };
+        let performance =
+            PerformanceConfig { default_command_timeout: timeout, ..PerformanceConfig::default() };
+        let policy = ReconnectPolicy::new_exponential(0, 50, 500, 2);
+        let config = Config::from_url("redis://127.0.0.1:1").unwrap();
+        Pool::new(config, Some(performance), Some(connection), Some(policy), 1).unwrap()
+    };
+    let some = Duration::from_secs(1);
+    refused(RedisStore::from_client(pool(true, some)), "ignore_reconnection_errors");
+    RedisStore::from_client(pool(false, some)).build().unwrap();
+    RedisStore::from_client(pool(true, Duration::ZERO)).build().unwrap();
+    let replica = RedisStore::from_client(pool(true, Duration::ZERO)).read_from(ReadFrom::Replica);
+    refused(replica, "`read_from`: `replica`");
 }
 
 #[tokio::test]

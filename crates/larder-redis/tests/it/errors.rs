@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as _,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -136,4 +137,154 @@ async fn a_wrong_password_is_a_setting() {
         Err(error) => error,
     };
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+}
+
+/// The client asks for the replicas of a server it has just connected to, does not wait for ever, and, by its defaults, goes on
+/// with a connection on which that answer is still to come: it is then taken for the one to the next command, and so on.
+#[tokio::test]
+async fn a_late_answer_while_connecting_mixes_nothing_up() {
+    let first = AtomicBool::new(true);
+    let fake = Fake::slow(
+        move |words| match words[0].as_str() {
+            "ROLE" if first.swap(false, Ordering::Relaxed) => Duration::from_millis(600),
+            _ => Duration::ZERO,
+        },
+        |words| match words.get(3)?.chars().last()? {
+            '1' => Some("$1\r\n1\r\n"),
+            '2' => Some("$1\r\n2\r\n"),
+            _ => None,
+        },
+    )
+    .await;
+    let store = over(&fake);
+    let namespace = super::namespace("late");
+    let (mut answered, start) = ([0; 3], Instant::now());
+    while answered[1] < 20 || answered[2] < 20 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{answered:?}");
+        for number in [1, 2] {
+            let key = larder_core::Key::new(&namespace, &format!("k{number}")).unwrap();
+            match store.increment(&key, 0, FAR).await {
+                Ok(count) => {
+                    assert_eq!(count, number, "the answer to another command");
+                    answered[usize::try_from(number).unwrap()] += 1;
+                }
+                Err(error) => assert_ne!(error.kind(), ErrorKind::Config, "{error}"),
+            }
+        }
+    }
+}
+
+/// Asking the server for its run is part of the operation's time.
+#[tokio::test]
+async fn a_distrustful_read_ends_in_time() {
+    let rest = Duration::from_millis(250);
+    let delays = move |words: &[String]| if words[0] == "INFO" { rest } else { Duration::ZERO };
+    let fake = Fake::slow(delays, |_| None).await;
+    let store = RedisStore::builder(&fake.url)
+        .on_rollback(larder_redis::OnRollback::Distrust)
+        .operation_timeout(Duration::from_millis(700))
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
+    while store.ping(0).await.is_err() {}
+    let start = Instant::now();
+    assert_eq!(store.get(&key("distrust")).await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(start.elapsed() < Duration::from_millis(1_000), "it took {:?}", start.elapsed());
+}
+
+/// Nothing that fits no command may count as an acknowledgement, and the connection it came on is not used again.
+#[tokio::test]
+async fn an_answer_to_something_else_acknowledges_no_write() {
+    for answer in ["+PONG\r\n", "$2\r\nno\r\n", "*1\r\n:1\r\n", "*0\r\n"] {
+        let fake = Fake::new(move |_| Some(answer)).await;
+        let store = over(&fake);
+        for (what, ended) in writes(&store).await {
+            if what.starts_with("set") || what.starts_with("delete") || what == "add" {
+                let error = ended.unwrap_err();
+                assert_eq!(
+                    (error.kind(), error.is_retryable()),
+                    (ErrorKind::Ambiguous, false),
+                    "{what}: {answer}"
+                );
+            }
+        }
+        assert!(fake.connections() > 1, "{answer}: it stays on the connection");
+    }
+    let fake = Fake::new(|_| Some("$-1\r\n")).await;
+    let error = over(&fake).set(&key("null"), bytes("value"), FAR).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous, "only `add` can be told that something is there");
+}
+
+/// One that has become a replica may serve what was deleted.
+#[tokio::test]
+async fn a_replica_is_not_trusted() {
+    let fake = Fake::new(|_| Some("$-1\r\n")).await;
+    fake.seen.lock().unwrap().is_replica = true;
+    let distrust = larder_redis::OnRollback::Distrust;
+    let store = super::patient(RedisStore::builder(&fake.url)).on_rollback(distrust).build().unwrap();
+    let error = store.get(&key("demoted")).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
+    let start = Instant::now();
+    while fake.connections() < 2 {
+        assert!(start.elapsed() < Duration::from_secs(10), "it did not connect anew");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(fake.count("GET"), 0);
+}
+
+/// The replicas that confirm over a new connection may be those of another server.
+#[tokio::test]
+async fn a_write_confirmed_over_another_connection_is_ambiguous() {
+    let fake = Fake::new(|words| match words[0].as_str() {
+        "SET" => Some("+OK\r\nand bye"),
+        "UNLINK" => Some(":1\r\nand bye"),
+        _ => Some(":1\r\n"),
+    })
+    .await;
+    let store = super::patient(RedisStore::builder(&fake.url)).wait_replicas(1).build().unwrap();
+    let key = key("confirmed");
+    for round in 0..20 {
+        let error = match round % 2 {
+            0 => store.set(&key, bytes("value"), FAR).await.unwrap_err(),
+            _ => store.delete(&key).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{round}: {error}");
+    }
+    assert!(fake.count("WAIT") > 0, "no write was confirmed at all");
+}
+
+/// Goes between a client and a server, under an address of its own.
+async fn forward(from: &str, to: String) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind((from, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                // Whoever hangs up first ends it.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let url = super::support::url("LARDER_TEST_REDIS_TLS");
+    let (address, query) = url.split_once('?').unwrap();
+    let (login, host) = address.split_once('@').unwrap();
+    let ca = query.strip_prefix("ca=").unwrap();
+    let port = host.split_once(':').unwrap().1;
+    let at = |address: std::net::SocketAddr| {
+        super::patient(RedisStore::builder(&format!("{login}@{address}"))).ca(ca).build().unwrap()
+    };
+    // It is good for `localhost` and 127.0.0.1.
+    let right = at(forward("127.0.0.1", format!("127.0.0.1:{port}")).await);
+    right.set(&key("name"), bytes("value"), FAR).await.unwrap();
+    let wrong = at(forward("127.0.0.2", format!("127.0.0.1:{port}")).await);
+    let error = wrong.set(&key("name"), bytes("value"), FAR).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Config, false), "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
 }

@@ -1,6 +1,10 @@
 //! A server that answers what a test wants it to.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -8,12 +12,38 @@ use tokio::{
 };
 
 type Answers = dyn Fn(&[String]) -> Option<&'static str> + Send + Sync;
+type Delays = dyn Fn(&[String]) -> Duration + Send + Sync;
+
+/// What it says of itself, but for its role.
+const INFO: &str =
+    "redis_version:7.0.15\r\nrun_id:0123456789abcdef\r\nmaster_replid:fedcba9876543210\r\nrole:";
+/// What an answer ends with after which it hangs up.
+pub(crate) const BYE: &str = "and bye";
 
 /// What came in: the commands that are no part of connecting, and how many connections there were.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) commands: Vec<Vec<String>>,
     pub(crate) connections: usize,
+    /// What it tells: whether it is a replica, and the ports of its own replicas.
+    pub(crate) is_replica: bool,
+    pub(crate) replicas: Vec<u16>,
+}
+
+impl Seen {
+    fn info(&self) -> String {
+        let info = format!("{INFO}{}\r\n", if self.is_replica { "slave" } else { "master" });
+        format!("${}\r\n{info}\r\n", info.len())
+    }
+
+    fn role(&self) -> String {
+        let mut role = format!("*3\r\n$6\r\nmaster\r\n:0\r\n*{}\r\n", self.replicas.len());
+        for port in &self.replicas {
+            let port = port.to_string();
+            role += &format!("*3\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n$1\r\n0\r\n", port.len());
+        }
+        role
+    }
 }
 
 pub(crate) struct Fake {
@@ -27,14 +57,23 @@ impl Fake {
     pub(crate) async fn new(
         answers: impl Fn(&[String]) -> Option<&'static str> + Send + Sync + 'static,
     ) -> Self {
+        Self::slow(|_| Duration::ZERO, answers).await
+    }
+
+    /// Rests so long before it answers a command, also one of those that are part of connecting.
+    pub(crate) async fn slow(
+        delays: impl Fn(&[String]) -> Duration + Send + Sync + 'static,
+        answers: impl Fn(&[String]) -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
         let seen = Arc::<Mutex<Seen>>::default();
-        let (answers, shared): (Arc<Answers>, _) = (Arc::new(answers), Arc::clone(&seen));
+        let (answers, delays): (Arc<Answers>, Arc<Delays>) = (Arc::new(answers), Arc::new(delays));
+        let shared = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.lock().unwrap().connections += 1;
-                tokio::spawn(serve(stream, Arc::clone(&answers), Arc::clone(&shared)));
+                tokio::spawn(serve(stream, Arc::clone(&delays), Arc::clone(&answers), Arc::clone(&shared)));
             }
         });
         Self { url, seen, task }
@@ -43,6 +82,10 @@ impl Fake {
     /// How often a command came in.
     pub(crate) fn count(&self, name: &str) -> usize {
         self.seen.lock().unwrap().commands.iter().filter(|command| command[0] == name).count()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -56,7 +99,12 @@ impl Drop for Fake {
     }
 }
 
-async fn serve(stream: TcpStream, answers: Arc<Answers>, seen: Arc<Mutex<Seen>>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    delays: Arc<Delays>,
+    answers: Arc<Answers>,
+    seen: Arc<Mutex<Seen>>,
+) -> Option<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -68,21 +116,28 @@ async fn serve(stream: TcpStream, answers: Arc<Answers>, seen: Arc<Mutex<Seen>>)
             reader.read_exact(&mut word).await.ok()?;
             words.push(String::from_utf8_lossy(&word[..length]).into_owned());
         }
+        tokio::time::sleep(delays(&words)).await;
         let answer = match words[0].as_str() {
-            "PING" => Some("+PONG\r\n"),
-            "CLIENT" => Some(":1\r\n"),
-            "INFO" => Some("$21\r\nredis_version:7.0.15\n\r\n"),
-            "ROLE" => Some("*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"),
+            "PING" => Some("+PONG\r\n".into()),
+            "CLIENT" => Some(":1\r\n".into()),
+            "INFO" => Some(seen.lock().unwrap().info().into()),
+            "ROLE" => Some(seen.lock().unwrap().role().into()),
             _ => {
-                let answer = answers(&words);
+                let answer = answers(&words).map(Cow::Borrowed);
                 seen.lock().unwrap().commands.push(words);
                 answer
             }
         };
         match answer {
             // The one that hangs up.
-            Some("") => return None,
-            Some(answer) => writer.write_all(answer.as_bytes()).await.ok()?,
+            Some(nothing) if nothing.is_empty() => return None,
+            Some(answer) => {
+                let last = answer.strip_suffix(BYE);
+                writer.write_all(last.unwrap_or(&answer).as_bytes()).await.ok()?;
+                if last.is_some() {
+                    return None;
+                }
+            }
             None => {}
         }
     }
