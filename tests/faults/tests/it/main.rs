@@ -11,6 +11,7 @@ mod patient;
 mod postgres;
 mod proxy;
 mod redis;
+mod redis_tls;
 mod sentinel;
 
 use std::sync::Arc;
