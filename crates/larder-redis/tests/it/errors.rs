@@ -189,7 +189,7 @@ async fn a_distrustful_read_ends_in_time() {
     while store.ping(0).await.is_err() {}
     let start = Instant::now();
     assert_eq!(store.get(&key("distrust")).await.unwrap_err().kind(), ErrorKind::Timeout);
-    assert!(start.elapsed() < Duration::from_millis(1_000), "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
 }
 
 /// Nothing that fits no command may count as an acknowledgement, and the connection it came on is not used again.

@@ -37,12 +37,12 @@ impl Seen {
     }
 
     fn role(&self) -> String {
-        let mut role = format!("*3\r\n$6\r\nmaster\r\n:0\r\n*{}\r\n", self.replicas.len());
-        for port in &self.replicas {
+        let replica = |port: &u16| {
             let port = port.to_string();
-            role += &format!("*3\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n$1\r\n0\r\n", port.len());
-        }
-        role
+            format!("*3\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n$1\r\n0\r\n", port.len())
+        };
+        let replicas: Vec<String> = self.replicas.iter().map(replica).collect();
+        format!("*3\r\n$6\r\nmaster\r\n:0\r\n*{}\r\n{}", replicas.len(), replicas.concat())
     }
 }
 

@@ -15,6 +15,7 @@ mod replicas;
 mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
+mod walk;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
