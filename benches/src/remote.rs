@@ -6,7 +6,7 @@ use bytes::Bytes;
 use criterion::Criterion;
 use larder_core::{
     Batching, Cache, CacheStore, Cacheable, ClearBy, Codec, EntryOptions, Expiry, Key, Namespace, Result,
-    StoreHandle, Value,
+    StoreHandle, StoreHandleBuilder, Value,
 };
 use tokio::runtime::Runtime;
 
@@ -88,37 +88,40 @@ fn length(found: Result<Option<Value>>) -> usize {
     }
 }
 
-/// `get`, `set` and `get_many` at 1, 64 and 256 tasks: the bare client, the store as caches use it, and that without batching.
+/// `get`, `set` and `get_many` at 1, 64 and 256 tasks: the bare client, the store as caches use it, and that with batching the other
+/// way.
 pub fn compare<B: Bare>(criterion: &mut Criterion, stores: &Stores<'_, B>) {
-    let handle = |batching: Option<Batching>| {
-        let builder = StoreHandle::builder_from_arc(Arc::clone(&stores.store)).batching(batching);
-        Arc::clone(builder.build().expect("valid settings").guarded())
+    let builder = || StoreHandle::builder_from_arc(Arc::clone(&stores.store));
+    let guarded =
+        |builder: StoreHandleBuilder| Arc::clone(builder.build().expect("valid settings").guarded());
+    let usual = guarded(builder());
+    // What is not the default of this store.
+    let (other_name, other) = if stores.store.capabilities().merges_reads() {
+        ("larder, batching on", guarded(builder().batching(Batching::new())))
+    } else {
+        ("larder, batching off", guarded(builder().batching(None)))
     };
-    let (batched, single) = (handle(Some(Batching::new())), handle(None));
     for (name, size) in SIZES {
         let (names, value) = (Names::new(size), noise(size));
         let cache = Cache::builder(StoreHandle::from_arc(Arc::clone(&stores.store))).namespace("c");
         let cache = cache.operation_timeout(PATIENCE).build();
         let cache = cache.expect("valid settings");
-        stores.runtime.block_on(fill(&*single, &cache, &(stores.bare)(1), &names, &value));
+        stores.runtime.block_on(fill(&*usual, &cache, &(stores.bare)(1), &names, &value));
         for tasks in TASKS {
             let bare = (stores.bare)(tasks);
             let on = On { runtime: stores.runtime, tasks, names, size };
             let group = |operation| format!("{} {operation} {name}, {tasks} task(s)", stores.name);
-            let mut lanes = vec![
-                on.bare_get(bare.clone()),
-                on.get("larder", &batched),
-                on.get("larder, batching off", &single),
-            ];
+            let mut lanes =
+                vec![on.bare_get(bare.clone()), on.get("larder", &usual), on.get(other_name, &other)];
             if size > SIZES[0].1 {
                 race_tasks(criterion, &group("get"), tasks, lanes);
                 continue;
             }
             lanes.push(on.cached("larder Cache get", &cache));
             race_tasks(criterion, &group("get"), tasks, lanes);
-            let lanes = vec![on.bare_set(bare.clone(), &value), on.set("larder", &batched, &value)];
+            let lanes = vec![on.bare_set(bare.clone(), &value), on.set("larder", &usual, &value)];
             race_tasks(criterion, &group("set"), tasks, lanes);
-            let lanes = vec![on.bare_get_many(bare), on.get_many("larder", &batched)];
+            let lanes = vec![on.bare_get_many(bare), on.get_many("larder", &usual)];
             race_tasks(criterion, &group("get_many(64)"), tasks, lanes);
         }
     }

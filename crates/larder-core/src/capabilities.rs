@@ -117,6 +117,7 @@ pub struct Capabilities {
     retains: bool,
     shared: bool,
     remote: bool,
+    merges_reads: bool,
     expiry_resolution: Duration,
     max_value_bytes: Option<usize>,
     weighs: bool,
@@ -141,6 +142,7 @@ impl Capabilities {
             retains: true,
             shared: false,
             remote: false,
+            merges_reads: false,
             expiry_resolution: Duration::ZERO,
             max_value_bytes: None,
             weighs: false,
@@ -180,13 +182,24 @@ impl Capabilities {
     }
 
     /// Whether its operations cross a network, or a socket: such a store is given a circuit breaker, and its reads are
-    /// batched under load. Default `false`.
+    /// batched under load unless it [merges](Self::with_merges_reads) them. Default `false`.
     ///
     /// ```
     /// assert!(larder_core::Capabilities::new().with_remote(true).remote());
     /// ```
     pub const fn with_remote(mut self, remote: bool) -> Self {
         self.remote = remote;
+        self
+    }
+
+    /// Whether the store itself makes one command of single reads that wait at the same time. Such a store is not given
+    /// [batching](crate::Batching) by default, which would do the same before it, at a cost. Default `false`.
+    ///
+    /// ```
+    /// assert!(larder_core::Capabilities::new().with_merges_reads(true).merges_reads());
+    /// ```
+    pub const fn with_merges_reads(mut self, merges: bool) -> Self {
+        self.merges_reads = merges;
         self
     }
 
@@ -271,6 +284,15 @@ impl Capabilities {
     /// ```
     pub const fn remote(&self) -> bool {
         self.remote
+    }
+
+    /// Whether it makes one command of single reads that wait at the same time.
+    ///
+    /// ```
+    /// assert!(!larder_core::Capabilities::new().merges_reads());
+    /// ```
+    pub const fn merges_reads(&self) -> bool {
+        self.merges_reads
     }
 
     /// How exactly the store ends an entry; zero is exact.

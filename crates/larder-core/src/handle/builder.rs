@@ -12,7 +12,8 @@ use crate::{
 /// What a [`StoreHandle`] puts between caches and their store.
 ///
 /// A store that crosses a network ([`Capabilities::remote`](crate::Capabilities::remote)) has a [`CircuitBreaker`] and
-/// [`Batching`] with their defaults; one in process has neither, and keeps its
+/// [`Batching`] with their defaults, the latter unless the store
+/// [merges reads](crate::Capabilities::with_merges_reads) itself; one in process has neither, and keeps its
 /// [`peek`](CacheStore::peek).
 ///
 /// ```
@@ -39,11 +40,12 @@ pub struct StoreHandleBuilder {
 
 impl StoreHandleBuilder {
     pub(super) fn new(store: Arc<dyn CacheStore>) -> Self {
-        let remote = store.capabilities().remote();
+        let capabilities = store.capabilities();
+        let (remote, merges) = (capabilities.remote(), capabilities.merges_reads());
         Self {
             store,
             breaker: remote.then(CircuitBreaker::new),
-            batching: remote.then(Batching::new),
+            batching: (remote && !merges).then(Batching::new),
             clock: None,
             spawn: Arc::new(TokioSpawn),
         }
@@ -65,7 +67,7 @@ impl StoreHandleBuilder {
     }
 
     /// How reads that wait at the same time become batches; `None` for never. Default: on for a store that crosses a
-    /// network.
+    /// network, unless it [merges reads](crate::Capabilities::with_merges_reads) itself.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));

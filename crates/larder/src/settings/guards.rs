@@ -7,7 +7,7 @@ pub(crate) const GUARDS: [Setting; 12] = [
         "batching",
         "whether single reads become batches while there are many",
         FLAG,
-        "`true` for a store that is a server, `false` for others",
+        "`true` for a store that is a server and does not do so itself (Memcached does), `false` for others",
         "false",
         "yes",
         "",

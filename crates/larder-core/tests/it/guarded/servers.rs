@@ -37,12 +37,18 @@ struct Server {
 pub(crate) struct Servers {
     pub(crate) map: MapStore,
     servers: Mutex<Vec<Server>>,
+    merges_reads: bool,
 }
 
 impl Servers {
     pub(crate) fn new(count: usize) -> Self {
         let servers = (0..count).map(|_| Server { mood: Mood::Well, ping: None, asked: Vec::new() });
-        Self { map: MapStore::default(), servers: Mutex::new(servers.collect()) }
+        Self { map: MapStore::default(), servers: Mutex::new(servers.collect()), merges_reads: false }
+    }
+
+    /// The same, of a store that makes one command of what waits by itself.
+    pub(crate) fn merging(self) -> Self {
+        Self { merges_reads: true, ..self }
     }
 
     /// In every operation and in pings.
@@ -104,7 +110,10 @@ impl Servers {
 #[async_trait]
 impl CacheStore for Servers {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().with_operations(Operations::ALL).with_remote(true)
+        Capabilities::new()
+            .with_operations(Operations::ALL)
+            .with_remote(true)
+            .with_merges_reads(self.merges_reads)
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {

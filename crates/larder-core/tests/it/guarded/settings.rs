@@ -30,6 +30,16 @@ async fn stores_that_cross_a_network_are_guarded_and_those_in_process_are_not() 
 }
 
 #[test]
+fn a_store_that_merges_reads_itself_is_batched_only_if_that_is_asked_for() {
+    let builder = |store| StoreHandle::builder(store).circuit_breaker(None);
+    let is_batched = |handle: &StoreHandle| !Arc::ptr_eq(handle.store(), handle.guarded());
+    assert!(is_batched(&builder(Servers::new(1)).build().unwrap()));
+    assert!(!is_batched(&builder(Servers::new(1).merging()).build().unwrap()));
+    let asked_for = builder(Servers::new(1).merging()).batching(Batching::new()).build().unwrap();
+    assert!(is_batched(&asked_for));
+}
+
+#[test]
 fn a_setting_out_of_range_is_named_with_what_it_may_be() {
     let breaker = CircuitBreaker::new;
     let (short, long) = (Duration::from_millis(9), Duration::from_secs(61));
