@@ -1,19 +1,25 @@
-//! Deadlines of I/O, by the machine's own clock: a server knows nothing of a clock that is moved by hand.
+//! Deadlines of I/O.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
-use larder_core::{BoxFuture, Clock as _, SystemClock, Timestamp};
+use larder_core::{BoxFuture, Clock, Timestamp};
 
 /// Wakes at a point in time, and again at a later one, without a new timer for each: deadlines move on with every trip,
 /// and few of them are ever reached.
-#[derive(Default)]
 pub(crate) struct Alarm {
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     /// At or before the time that is waited for.
     set: Option<(Timestamp, BoxFuture<'static, ()>)>,
 }
 
 impl Alarm {
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self { clock: Arc::clone(clock), set: None }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

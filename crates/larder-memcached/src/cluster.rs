@@ -39,8 +39,13 @@ impl Cluster {
             };
             let failures = Arc::default();
             let lane = || {
-                let shared = Shared::new(target.clone(), Arc::clone(&settings), Arc::clone(&failures));
-                Arc::new(Lane::new(shared, Arc::clone(&in_flight)))
+                let shared = Shared::new(
+                    target.clone(),
+                    Arc::clone(&settings),
+                    Arc::clone(&failures),
+                    Arc::clone(&in_flight),
+                );
+                Arc::new(Lane::new(shared))
             };
             Server { name, lanes: (0..config.lanes).map(|_| lane()).collect() }
         });

@@ -39,10 +39,6 @@ pub(crate) fn remove(wire: &mut Wire, key: &str, cas: u64) {
     write!(out, "cas {key} 0 {GONE} 0 {cas}\r\n\r\n").expect(INFALLIBLE);
 }
 
-pub(crate) fn gets(wire: &mut Wire, key: String) {
-    wire.item_command("gets", key);
-}
-
 pub(crate) fn delete(wire: &mut Wire, key: &str) {
     write!(wire.command(Expected::Line), "delete {key}\r\n").expect(INFALLIBLE);
 }

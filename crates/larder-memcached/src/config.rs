@@ -285,9 +285,15 @@ impl Config {
             name,
             connect_timeout: self.connect_timeout,
             operation_timeout: self.operation_timeout,
+            timer: self.timer(),
             clock: Arc::clone(&self.clock),
             max_in_flight: self.max_in_flight,
         }
+    }
+
+    /// A server knows nothing of a clock that is moved by hand.
+    fn timer(&self) -> Arc<dyn Clock> {
+        if self.clock.is_real() { Arc::clone(&self.clock) } else { Arc::new(SystemClock::new()) }
     }
 }
 

@@ -78,7 +78,12 @@ impl Target {
         line.wire().begin();
         line.wire().command(expected).extend_from_slice(command.as_bytes());
         line.answers().await.map_err(|cause| error::unreachable(&self.name, cause))?;
-        Ok(line.wire().take_replies().pop().expect("one answer was expected"))
+        let mut wire = line.wire();
+        if wire.has_more() {
+            // It would be taken for the answer to the next question.
+            return Err(error::unwelcome(&self.name, "it said more than it was asked"));
+        }
+        Ok(wire.take_reply().expect("one answer was expected"))
     }
 
     fn unwelcome(&self, reply: &Reply) -> Error {

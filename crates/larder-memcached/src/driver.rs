@@ -13,7 +13,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use larder_core::{Clock as _, Error, Result, SystemClock, Timestamp};
+use larder_core::{Error, Result, Timestamp};
 
 use crate::{
     alarm::Alarm,
@@ -21,7 +21,8 @@ use crate::{
     error::{self, Broken, Reach},
     exchange::{Exchange, Waiting},
     group::Group,
-    job::{Job, Op},
+    item::Item,
+    job::{Job, Op, Ticket},
     replies::Reply,
     settings::Settings,
 };
@@ -40,10 +41,16 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     /// Failed attempts to connect to the server, in a row, by all its connections.
     pub(crate) failures: Arc<AtomicU32>,
-    /// Operations that are not answered yet.
+    /// Whether a read that has the connection for itself is under way.
+    reads: AtomicBool,
+    /// Other operations that are not answered yet.
     pub(crate) pending: Arc<AtomicUsize>,
+    /// The same of the whole store.
+    pub(crate) in_flight: Arc<AtomicUsize>,
     /// Whether the driver has something to do though nobody waits: to connect again.
     pub(crate) restless: AtomicBool,
+    /// The connection, while it is not in use.
+    rest: Mutex<Option<Connection>>,
     /// Whether the driver waits for something in the queue. It leaves no waker: most who come poll it themselves.
     idle: AtomicBool,
     /// When the last operation was asked for, by the machine's clock, in nanoseconds.
@@ -59,13 +66,21 @@ struct Queue {
 }
 
 impl Shared {
-    pub(crate) fn new(target: Target, settings: Arc<Settings>, failures: Arc<AtomicU32>) -> Self {
+    pub(crate) fn new(
+        target: Target,
+        settings: Arc<Settings>,
+        failures: Arc<AtomicU32>,
+        in_flight: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             target,
             settings,
             failures,
+            reads: AtomicBool::new(false),
             pending: Arc::default(),
+            in_flight,
             restless: AtomicBool::new(false),
+            rest: Mutex::default(),
             idle: AtomicBool::new(false),
             recent: AtomicU64::new(0),
             queue: Mutex::default(),
@@ -92,11 +107,48 @@ impl Shared {
         self.idle.load(Ordering::SeqCst)
     }
 
-    /// Ready once something is in the queue.
+    pub(crate) fn rest(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the store takes one more operation.
+    pub(crate) fn has_place(&self) -> bool {
+        self.in_flight.load(Ordering::SeqCst) < self.settings.max_in_flight
+    }
+
+    /// A read has the connection for itself.
+    pub(crate) fn read_begins(&self) {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.reads.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn read_ends(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.reads.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket::new([&self.in_flight, &self.pending])
+    }
+
+    /// Whether the driver has something to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pending.load(Ordering::SeqCst) > 0
+            || self.reads.load(Ordering::SeqCst)
+            || self.restless.load(Ordering::SeqCst)
+    }
+
+    /// Ends a connection that must not be used again; the driver makes another.
+    pub(crate) fn hang_up(&self) {
+        *self.rest() = None;
+        self.restless.store(true, Ordering::SeqCst);
+    }
+
+    /// Ready once something is in the queue, or there is no connection and should be one.
     fn poll_work(&self) -> Poll<()> {
         // Said before looking, so that whoever comes after the look sees it.
         self.idle.store(true, Ordering::SeqCst);
-        if !self.has_work() {
+        if !self.has_jobs() && !self.restless.load(Ordering::SeqCst) {
             return Poll::Pending;
         }
         self.idle.store(false, Ordering::SeqCst);
@@ -133,7 +185,7 @@ impl Shared {
         queue.jobs.drain(..count).collect()
     }
 
-    fn has_work(&self) -> bool {
+    fn has_jobs(&self) -> bool {
         !self.queue().jobs.is_empty()
     }
 
@@ -180,26 +232,20 @@ impl Shared {
 /// Drives one connection for ever. It owns the connection and everything that is on its way there; whoever polls it only
 /// lends time.
 pub(crate) async fn drive(shared: Arc<Shared>) {
-    let mut alarm = Alarm::default();
-    let mut connection: Option<Connection> = None;
+    let mut alarm = Alarm::new(&shared.settings.timer);
     loop {
-        if !shared.restless.load(Ordering::SeqCst) {
-            poll_fn(|_| shared.poll_work()).await;
-        }
-        if let Some(idle) = &mut connection
-            && !idle.line.is_quiet().await
-        {
+        poll_fn(|_| shared.poll_work()).await;
+        let idle = shared.rest().take();
+        let mut connection = match idle {
+            Some(idle) if idle.line.is_quiet().await => idle,
             // It was closed, most likely by a restart. Nothing was sent on it, so nothing is lost.
-            connection = None;
-        }
-        let mut current = match connection.take() {
-            Some(idle) => idle,
-            None => connected(&shared, &mut alarm).await,
+            _ => connected(&shared, &mut alarm).await,
         };
-        if serve(&shared, &mut current, &mut alarm).await.is_ok() {
-            connection = Some(current);
+        if serve(&shared, &mut connection, &mut alarm).await.is_ok() {
+            *shared.rest() = Some(connection);
         } else {
-            shared.restless.store(true, Ordering::SeqCst);
+            drop(connection);
+            shared.hang_up();
         }
     }
 }
@@ -215,7 +261,7 @@ async fn connected(shared: &Shared, alarm: &mut Alarm) -> Connection {
             }
             Err(error) => {
                 shared.down(&error);
-                SystemClock::new().sleep(rests.next().unwrap_or(LONGEST_REST)).await;
+                shared.settings.timer.sleep(rests.next().unwrap_or(LONGEST_REST)).await;
             }
         }
     }
@@ -277,9 +323,13 @@ async fn serve(shared: &Shared, connection: &mut Connection, alarm: &mut Alarm) 
         let made = trip(shared, &keys, &mut exchange.waiting, connection, alarm, limit).await;
         match made {
             Ok((replies, found)) => {
+                if connection.line.wire().has_more() {
+                    // One answer too many: none of the others can be trusted to be the right one.
+                    exchange.waiting.fail(true, settings, &Broken::OutOfStep);
+                    return Err(Broken::OutOfStep);
+                }
                 let (next, broken) = exchange.end(replies, found, settings);
-                let beyond = connection.line.wire().has_more().then_some(Broken::OutOfStep);
-                if let Some(broken) = broken.or(beyond) {
+                if let Some(broken) = broken {
                     for mut group in next {
                         group.fail(&error::lost(&settings.name, Reach::Waiting, &broken));
                     }
@@ -337,7 +387,23 @@ async fn travel(keys: &[&str], connection: &mut Connection) -> Result<Brought, B
     } else {
         line.wire().mark_end();
         // Its answer comes last, so that nothing behind it can get lost in the client's own buffer.
-        protocol.get_multi(keys).await?
+        let found = protocol.get_multi(keys).await?;
+        if line.wire().handed() > longest_answer(&found) {
+            // What is too much is in the client's buffer, and would be the answer to the next question.
+            return Err(Broken::OutOfStep);
+        }
+        found
     };
     Ok((line.wire().take_replies(), found))
+}
+
+/// How many bytes an answer with these values has: `VALUE <key> <flags> <bytes>` and the value for each, and `END`. The flags
+/// are one digit, unless others wrote the value.
+fn longest_answer(found: &HashMap<String, Vec<u8>>) -> usize {
+    let one = |(key, value): (&String, &Vec<u8>)| {
+        let flags = if Item::is_one(value) { 1 } else { 10 };
+        let digits = value.len().checked_ilog10().unwrap_or(0) as usize + 1;
+        "VALUE   \r\n\r\n".len() + key.len() + flags + digits + value.len()
+    };
+    "END\r\n".len() + found.iter().map(one).sum::<usize>()
 }

@@ -49,6 +49,11 @@ pub(crate) fn timed_out(server: &str, reach: Reach, limit: Duration) -> Error {
     }
 }
 
+/// An operation was answered as another would be: a fault of this crate.
+pub(crate) fn mismatch() -> Error {
+    Error::new(ErrorKind::Corrupt, "an operation got the answer to another")
+}
+
 /// Another process was always faster.
 pub(crate) fn outraced(server: &str, rounds: u32) -> Error {
     Error::new(

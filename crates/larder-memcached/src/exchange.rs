@@ -20,8 +20,7 @@ use crate::{
 
 /// What is under way.
 pub(crate) struct Exchange {
-    /// Every key that is read, once.
-    /// What the client crate is to read.
+    /// What the client crate is to read: every key once.
     pub(crate) asked: Asked,
     pub(crate) waiting: Waiting,
 }
@@ -145,7 +144,7 @@ impl Plan<'_> {
     fn job(&mut self, Job { op, waiter }: Job) {
         match op {
             Op::Get { key } if self.one_get => {
-                commands::gets(self.wire, key);
+                self.wire.get(&key);
                 self.steps.push(Step::Get(Some(waiter)));
             }
             Op::Get { key } => {
@@ -162,7 +161,7 @@ impl Plan<'_> {
                 Err(refused) => waiter.answer(Err(refused)),
             },
             Op::Delete { key } => {
-                commands::gets(self.wire, key.clone());
+                self.wire.gets(key.clone());
                 commands::delete(self.wire, &key);
                 self.steps.push(Step::Delete(Some(waiter)));
             }
@@ -187,7 +186,7 @@ impl Plan<'_> {
         match group.next(now) {
             Next::Done => group.succeed(),
             Next::Read => {
-                commands::gets(out, group.key().to_owned());
+                out.gets(group.key().to_owned());
                 self.steps.push(Step::Read(group));
             }
             Next::Add(item) => {
@@ -253,7 +252,7 @@ impl End<'_> {
             }
             Step::Get(waiter) => {
                 let answer = match next() {
-                    Reply::Item(found) => Ok(Answer::Item(found.and_then(|(bytes, _)| Item::parse(bytes)))),
+                    Reply::Value(found) => Ok(Answer::Item(found.and_then(Item::parse))),
                     other => Err(self.refused(other, Reach::Read)),
                 };
                 finish(waiter, || answer);

@@ -42,6 +42,11 @@ impl Item {
         Self::HEAD + self.wire.len()
     }
 
+    /// Whether this is one of ours, as far as its first bytes say.
+    pub(crate) fn is_one(bytes: &[u8]) -> bool {
+        bytes.len() >= Self::HEAD && bytes.starts_with(&MAGIC)
+    }
+
     /// `None` for what is not ours: a miss.
     pub(crate) fn parse(mut bytes: Bytes) -> Option<Self> {
         let head = bytes.get(..Self::HEAD)?;
@@ -59,8 +64,12 @@ impl Item {
     }
 
     pub(crate) fn version(&self) -> Version {
-        Version::new(&self.mark).expect("sixteen bytes are under the limit")
+        version(&self.mark)
     }
+}
+
+pub(crate) fn version(mark: &Mark) -> Version {
+    Version::new(mark).expect("sixteen bytes are under the limit")
 }
 
 /// What a server is told, so that it gets rid of the entry after its deadline and never before: memcached counts whole

@@ -12,19 +12,21 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_util::task::AtomicWaker;
-use larder_core::{BoxFuture, Clock as _, Result, Spawn as _, SystemClock, Timestamp, TokioSpawn};
+use larder_core::{Result, Spawn as _, Timestamp, TokioSpawn};
 use tokio::{sync::oneshot, task::unconstrained};
 
 use crate::{
-    driver::{Shared, drive},
+    driver::Shared,
+    engine::Engine,
     error::{self, Reach},
-    job::{Answer, Job, Op, Ticket, Waiter},
+    item::Item,
+    job::{Answer, Job, Op, Waiter},
 };
 
 /// Who polls the driver: nobody, the keeper, or the caller with this number.
@@ -33,7 +35,7 @@ const KEEPER: u64 = 1;
 
 pub(crate) struct Lane {
     shared: Arc<Shared>,
-    driver: Mutex<BoxFuture<'static, ()>>,
+    engine: Mutex<Engine>,
     role: AtomicU64,
     next_caller: AtomicU64,
     keeper: AtomicWaker,
@@ -42,9 +44,6 @@ pub(crate) struct Lane {
     /// Whether there is a keeper.
     kept: AtomicBool,
     closed: AtomicBool,
-    /// Operations of the whole store that are not answered yet.
-    in_flight: Arc<AtomicUsize>,
-    clock: SystemClock,
 }
 
 /// An answer to come.
@@ -54,10 +53,10 @@ pub(crate) struct Promise {
 }
 
 impl Lane {
-    pub(crate) fn new(shared: Shared, in_flight: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(shared: Shared) -> Self {
         let shared = Arc::new(shared);
         Self {
-            driver: Mutex::new(Box::pin(drive(Arc::clone(&shared)))),
+            engine: Mutex::new(Engine::new(Arc::clone(&shared))),
             shared,
             role: AtomicU64::new(NOBODY),
             next_caller: AtomicU64::new(KEEPER + 1),
@@ -65,17 +64,61 @@ impl Lane {
             caller: Mutex::new(Waker::noop().clone()),
             kept: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            in_flight,
-            clock: SystemClock::new(),
         }
     }
 
     /// One operation, from question to answer.
     pub(crate) async fn ask(self: &Arc<Self>, op: Op) -> Result<Answer> {
+        self.ask_until(op, self.ends()).await
+    }
+
+    async fn ask_until(self: &Arc<Self>, op: Op, ends: Timestamp) -> Result<Answer> {
         self.see_to_keeper()?;
-        let (job, promise) = self.job(op, self.ends())?;
+        let (job, promise) = self.job(op, ends)?;
         self.push([job])?;
         self.ride(self.keep(promise)).await
+    }
+
+    /// What is under a key.
+    pub(crate) async fn read(self: &Arc<Self>, key: &str, ends: Timestamp) -> Result<Option<Item>> {
+        self.see_to_keeper()?;
+        let own = self.next_caller.fetch_add(1, SeqCst);
+        if self.role.compare_exchange(NOBODY, own, SeqCst, SeqCst).is_ok()
+            && let Some(answer) = self.read_alone(own, key, ends).await
+        {
+            return answer;
+        }
+        // Apart, so that one that goes quickly has no room to make for this.
+        match Box::pin(self.ask_until(Op::Get { key: key.to_owned() }, ends)).await? {
+            Answer::Item(item) => Ok(item),
+            _ => Err(error::mismatch()),
+        }
+    }
+
+    /// A read by the caller that has the role, on a connection at rest. `None` where that is not so.
+    async fn read_alone(
+        self: &Arc<Self>,
+        own: u64,
+        key: &str,
+        ends: Timestamp,
+    ) -> Option<Result<Option<Item>>> {
+        let mut leave = Leave { lane: self, own, reads: false };
+        poll_fn(|context| {
+            let mut engine = self.engine();
+            if !leave.reads {
+                if self.role.load(SeqCst) != own || !engine.begin(own, key, ends, context) {
+                    return Poll::Ready(None);
+                }
+                leave.reads = true;
+            }
+            if self.role.load(SeqCst) == own {
+                poll_engine(&mut engine, own, context);
+            }
+            let answer = ready!(engine.collect(own, context));
+            leave.reads = false;
+            Poll::Ready(Some(answer))
+        })
+        .await
     }
 
     /// Several operations, in order; one result for each.
@@ -114,18 +157,17 @@ impl Lane {
     }
 
     /// When whoever asks now must have an answer.
-    fn ends(&self) -> Timestamp {
-        let now = self.clock.now();
+    pub(crate) fn ends(&self) -> Timestamp {
+        let now = self.shared.settings.timer.now();
         self.shared.saw(now);
         now.saturating_add(self.shared.settings.operation_timeout)
     }
 
     fn job(&self, op: Op, ends: Timestamp) -> Result<(Job, Promise)> {
-        let limit = self.shared.settings.max_in_flight;
-        if self.in_flight.load(SeqCst) >= limit {
-            return Err(error::too_many("max_in_flight", limit));
+        if !self.shared.has_place() {
+            return Err(error::too_many("max_in_flight", self.shared.settings.max_in_flight));
         }
-        let ticket = Ticket::new([&self.in_flight, &self.shared.pending]);
+        let ticket = self.shared.ticket();
         let (reply, answer) = oneshot::channel();
         let reach = op.reach();
         Ok((Job { op, waiter: Waiter { reply, ends, ticket } }, Promise { answer, reach }))
@@ -142,7 +184,7 @@ impl Lane {
         // does.
         let mut answers = pin!(unconstrained(answers));
         let own = self.next_caller.fetch_add(1, SeqCst);
-        let _on_drop = Leave { lane: self, own };
+        let _on_drop = Leave { lane: self, own, reads: false };
         poll_fn(|context| {
             if self.takes_role(own) {
                 self.poll_driver(own, context);
@@ -190,30 +232,25 @@ impl Lane {
         self.keeper.wake();
     }
 
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Polls the driver, unless the role has passed on meanwhile.
     fn poll_driver(&self, own: u64, context: &mut Context<'_>) {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engine = self.engine();
         if self.role.load(SeqCst) != own {
             return;
         }
         if own > KEEPER {
             self.caller().clone_from(context.waker());
         }
-        // A runtime that ends while its timers and sockets are in use here makes them panic.
-        let polled = catch_unwind(AssertUnwindSafe(|| driver.as_mut().poll(context).is_ready()));
-        if polled.unwrap_or(true) {
-            *driver = Box::pin(drive(Arc::clone(&self.shared)));
-            self.shared.abandon();
-        }
-    }
-
-    fn has_work(&self) -> bool {
-        self.shared.pending.load(SeqCst) > 0 || self.shared.restless.load(SeqCst)
+        poll_engine(&mut engine, own, context);
     }
 
     /// Gives the role to the keeper if there is something left to do.
     fn pass_on(self: &Arc<Self>) {
-        if self.has_work() && self.role.compare_exchange(NOBODY, KEEPER, SeqCst, SeqCst).is_ok() {
+        if self.shared.is_busy() && self.role.compare_exchange(NOBODY, KEEPER, SeqCst, SeqCst).is_ok() {
             self.wake_keeper();
         }
     }
@@ -237,12 +274,12 @@ impl Lane {
                 return Poll::Pending;
             }
             self.poll_driver(KEEPER, context);
-            if self.has_work() {
+            if self.shared.is_busy() {
                 return Poll::Pending;
             }
             // Whoever came before the role was free believed in the keeper: look again after freeing it.
             self.role.store(NOBODY, SeqCst);
-            if !self.has_work() || self.role.compare_exchange(NOBODY, KEEPER, SeqCst, SeqCst).is_err() {
+            if !self.shared.is_busy() || self.role.compare_exchange(NOBODY, KEEPER, SeqCst, SeqCst).is_err() {
                 return Poll::Pending;
             }
         }
@@ -264,10 +301,15 @@ impl Lane {
 struct Leave<'a> {
     lane: &'a Arc<Lane>,
     own: u64,
+    /// Whether it has begun a read alone that is not answered.
+    reads: bool,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
+        if self.reads {
+            self.lane.engine().forget(self.own);
+        }
         if self.lane.role.compare_exchange(self.own, NOBODY, SeqCst, SeqCst).is_ok() {
             self.lane.pass_on();
         }
@@ -284,8 +326,16 @@ impl Drop for Keeper {
         lane.kept.store(false, SeqCst);
         lane.role.store(NOBODY, SeqCst);
         // The connection perhaps belongs to the runtime that ends here.
-        *lane.driver.lock().unwrap_or_else(PoisonError::into_inner) =
-            Box::pin(drive(Arc::clone(&lane.shared)));
-        lane.shared.abandon();
+        lane.engine().reset();
+    }
+}
+
+fn poll_engine(engine: &mut Engine, by: u64, context: &mut Context<'_>) {
+    // A runtime that ends while its timers and sockets are in use here makes them panic.
+    let polled = catch_unwind(AssertUnwindSafe(|| engine.poll(by, context).is_ready()));
+    if polled.unwrap_or(true) {
+        engine.reset();
+        // Nothing knows of the new driver yet that could wake anybody for it.
+        context.waker().wake_by_ref();
     }
 }

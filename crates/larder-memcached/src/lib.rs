@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod connect;
 mod driver;
+mod engine;
 mod error;
 mod exchange;
 mod group;

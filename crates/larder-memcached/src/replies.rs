@@ -9,6 +9,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 pub(crate) enum Expected {
     /// One line.
     Line,
+    /// The answer to `get` of the one key that is asked for so.
+    Value,
     /// The answer to `gets` of this one key.
     Item(String),
     /// The answer to `stats settings`.
@@ -29,6 +31,8 @@ pub(crate) enum Reply {
     OutOfMemory,
     /// A line that says that something went wrong: whether the connection is in step is unknown.
     Failed(String),
+    /// The bytes.
+    Value(Option<Bytes>),
     /// The bytes and the number of this state of them.
     Item(Option<(Bytes, u64)>),
     /// The largest item, where the server said it.
@@ -39,13 +43,16 @@ pub(crate) enum Reply {
 const LONGEST_LINE: usize = 2_048;
 /// How much of a server's complaint is passed on.
 const LONGEST_COMPLAINT: usize = 120;
+/// Values up to this size are copied out of the buffer they were read into, so that a small one that is kept does not keep
+/// all of it.
+const COPIED: usize = 2_048;
 /// What memcached can be configured to take at most.
 const LARGEST_VALUE: usize = 1 << 30;
 
 impl Expected {
     /// Takes the answer off the front of what was read; `None` while it is not complete. Anything but an answer of this
     /// shape is an error, after which nothing on this connection can be trusted.
-    pub(crate) fn take(&self, input: &mut BytesMut) -> io::Result<Option<Reply>> {
+    pub(crate) fn take(&self, asked: &str, input: &mut BytesMut) -> io::Result<Option<Reply>> {
         match self {
             Self::Line => {
                 let Some((line, length)) = line(input)? else { return Ok(None) };
@@ -53,7 +60,8 @@ impl Expected {
                 input.advance(length);
                 Ok(Some(reply))
             }
-            Self::Item(key) => take_item(key, input),
+            Self::Value => take_item(asked, false, input),
+            Self::Item(key) => take_item(key, true, input),
             Self::Settings => take_settings(input),
         }
     }
@@ -94,24 +102,12 @@ fn complaint(line: &[u8]) -> Option<String> {
     is_one.then(|| String::from_utf8_lossy(quoted).escape_debug().to_string())
 }
 
-/// `VALUE <key> <flags> <bytes> <cas>`, the bytes, `END`; or only `END`.
-fn take_item(key: &str, input: &mut BytesMut) -> io::Result<Option<Reply>> {
+/// `VALUE <key> <flags> <bytes> <cas>`, the bytes, `END`; or only `END`. Without the last number where it was not asked for.
+fn take_item(key: &str, numbered: bool, input: &mut BytesMut) -> io::Result<Option<Reply>> {
     const AFTER: &[u8] = b"\r\nEND\r\n";
-    let Some((line, head)) = line(input)? else { return Ok(None) };
-    if line == b"END" {
-        input.advance(head);
-        return Ok(Some(Reply::Item(None)));
-    }
-    if let Some(complaint) = complaint(line) {
-        input.advance(head);
-        return Ok(Some(Reply::Failed(complaint)));
-    }
-    let mut words = std::str::from_utf8(line).map_err(|_| out_of_step())?.split(' ');
-    if words.next() != Some("VALUE") || words.next() != Some(key) || words.next().is_none() {
-        return Err(out_of_step());
-    }
-    let mut number = || words.next()?.parse::<u64>().ok();
-    let (Some(length), Some(cas)) = (number(), number()) else { return Err(out_of_step()) };
+    let Some((head, length, cas)) = item_head(key, numbered, input) else {
+        return take_other(numbered, input);
+    };
     let length = usize::try_from(length).map_err(|_| out_of_step())?;
     if length > LARGEST_VALUE {
         return Err(out_of_step());
@@ -124,10 +120,49 @@ fn take_item(key: &str, input: &mut BytesMut) -> io::Result<Option<Reply>> {
     if &input[head + length..whole] != AFTER {
         return Err(out_of_step());
     }
-    let mut item = input.split_to(whole).freeze();
-    item.advance(head);
-    item.truncate(length);
-    Ok(Some(Reply::Item(Some((item, cas)))))
+    let item = if length <= COPIED {
+        let item = Bytes::copy_from_slice(&input[head..head + length]);
+        input.advance(whole);
+        item
+    } else {
+        let mut item = input.split_to(whole).freeze();
+        item.advance(head);
+        item.truncate(length);
+        item
+    };
+    Ok(Some(if numbered { Reply::Item(Some((item, cas))) } else { Reply::Value(Some(item)) }))
+}
+
+/// The length of the first line, the length of the value and the number of its state, where the input begins with a whole
+/// line of that kind for this key.
+fn item_head(key: &str, numbered: bool, input: &[u8]) -> Option<(usize, u64, u64)> {
+    let words = input.strip_prefix(b"VALUE ")?.strip_prefix(key.as_bytes())?;
+    let (_flags, words) = number(words)?;
+    let (length, words) = number(words)?;
+    let (cas, words) = if numbered { number(words)? } else { (0, words) };
+    let rest = words.strip_prefix(b"\r\n")?;
+    Some((input.len() - rest.len(), length, cas))
+}
+
+/// A space and a number, and what comes behind.
+fn number(input: &[u8]) -> Option<(u64, &[u8])> {
+    let input = input.strip_prefix(b" ")?;
+    let digits = input.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let add = |sum: u64, digit: &u8| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+    let sum = input[..digits].iter().try_fold(0, add)?;
+    (digits > 0).then(|| (sum, &input[digits..]))
+}
+
+/// What else may answer a question for an item: that there is none, or a complaint; or it is not complete.
+fn take_other(numbered: bool, input: &mut BytesMut) -> io::Result<Option<Reply>> {
+    let Some((line, head)) = line(input)? else { return Ok(None) };
+    let reply = match line {
+        b"END" if numbered => Reply::Item(None),
+        b"END" => Reply::Value(None),
+        _ => Reply::Failed(complaint(line).ok_or_else(out_of_step)?),
+    };
+    input.advance(head);
+    Ok(Some(reply))
 }
 
 /// Lines of `STAT <name> <value>`, then `END`; a server or proxy that does not know the command complains in one line.
@@ -161,7 +196,7 @@ mod tests {
 
     fn take(expected: &Expected, input: &[u8]) -> io::Result<Option<(Reply, usize)>> {
         let mut input = BytesMut::from(input);
-        Ok(expected.take(&mut input)?.map(|reply| (reply, input.len())))
+        Ok(expected.take("k", &mut input)?.map(|reply| (reply, input.len())))
     }
 
     fn item(key: &str) -> Expected {

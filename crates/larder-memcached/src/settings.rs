@@ -12,6 +12,8 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
+    /// What operations are timed by.
+    pub(crate) timer: Arc<dyn Clock>,
     /// What decides that an entry has ended.
     pub(crate) clock: Arc<dyn Clock>,
     /// Most operations that wait for one store at once.

@@ -1,6 +1,6 @@
 //! The store.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use futures_util::future::join_all;
 use larder_core::{
@@ -11,9 +11,10 @@ use larder_core::{
 use crate::{
     cluster::Cluster,
     config::{Config, MemcachedStoreBuilder},
-    item::Item,
+    error,
+    item::{Item, version},
     job::{Answer, Change, Op, Outcome},
-    random::Marks,
+    random::{Mark, Marks},
 };
 
 /// How many keys of a batch are under way at once.
@@ -24,7 +25,7 @@ const BATCH: usize = 4_096;
 /// It has every optional operation but `clear`, `keys` and `len`, which memcached cannot do exactly: a
 /// [`Cache`](larder_core::Cache) clears a namespace by renewing its stamp. Nothing is ever flushed.
 ///
-/// One task per connection owns the protocol, and callers wait for their answer: a caller may go away at any moment
+/// No caller owns the protocol of a connection, callers only wait for their answer: a caller may go away at any moment
 /// without harm to anybody else's. It has no `Clone`: loads are shared and fenced by the handle around a store, so share
 /// that ([`StoreHandle`](larder_core::StoreHandle)) or the cache. Dropping the store closes its connections.
 ///
@@ -91,8 +92,11 @@ impl MemcachedStore {
     }
 
     /// The key as the servers know it.
-    fn name(&self, key: &Key) -> String {
-        [&self.config.prefix, key.as_str()].concat()
+    fn name<'a>(&self, key: &'a Key) -> Cow<'a, str> {
+        match self.config.prefix.as_str() {
+            "" => Cow::Borrowed(key.as_str()),
+            prefix => Cow::Owned([prefix, key.as_str()].concat()),
+        }
     }
 
     fn item(&self, value: &Value, expiry: Expiry) -> Result<Item> {
@@ -110,7 +114,7 @@ impl MemcachedStore {
 
     /// A value that is past before it is there leaves a miss: that is a deletion.
     fn set_op(&self, key: &Key, value: &Value, expiry: Expiry) -> Result<Op> {
-        let (key, item) = (self.name(key), self.item(value, expiry)?);
+        let (key, item) = (self.name(key).into_owned(), self.item(value, expiry)?);
         Ok(if expiry.is_past() { Op::Delete { key } } else { Op::Set { key, item } })
     }
 
@@ -119,26 +123,31 @@ impl MemcachedStore {
     }
 
     async fn change(&self, key: &Key, change: Change) -> Result<Outcome> {
-        match self.ask(Op::Change { key: self.name(key), change }).await? {
+        match self.ask(Op::Change { key: self.name(key).into_owned(), change }).await? {
             Answer::Changed(outcome) => Ok(outcome),
-            _ => Err(mismatch()),
+            _ => Err(error::mismatch()),
         }
     }
 
     /// What is there, if its time is not over.
-    async fn find(&self, key: &Key) -> Result<Option<(Value, Item)>> {
-        match self.ask(Op::Get { key: self.name(key) }).await? {
-            Answer::Item(item) => Ok(item.and_then(|item| self.open(item))),
-            _ => Err(mismatch()),
-        }
+    async fn find(&self, key: &Key) -> Result<Option<Found>> {
+        let name = self.name(key);
+        let lane = self.cluster.lane(self.cluster.connection_of(&name));
+        let ends = lane.ends();
+        // What lives longer than the operation may take was live when it was asked for: that saves a look at the clock.
+        let until = self.config.clock.is_real().then_some(ends);
+        Ok(lane.read(&name, ends).await?.and_then(|item| self.open(item, until)))
     }
 
-    /// Bytes that do not read as a value are a miss.
-    fn open(&self, item: Item) -> Option<(Value, Item)> {
-        if item.ends != Timestamp::MAX && !item.is_live(self.now()) {
+    /// Bytes that do not read as a value are a miss. So is what has ended. It has not where it ends behind `until`, a time that
+    /// was still to come when it was read.
+    fn open(&self, item: Item, until: Option<Timestamp>) -> Option<Found> {
+        let Item { ends, mark, wire } = item;
+        let is_live = ends == Timestamp::MAX || until.is_some_and(|until| ends > until) || ends > self.now();
+        if !is_live {
             return None;
         }
-        Some((Value::from_wire(item.wire.clone()).ok()?, item))
+        Some(Found { value: Value::from_wire(wire).ok()?, ends, mark })
     }
 
     /// All operations at once: one trip for each connection, unless there are very many.
@@ -182,8 +191,15 @@ impl MemcachedStore {
                 answers[place] = Some(answer);
             }
         }
-        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(mismatch()))).collect()
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(error::mismatch()))).collect()
     }
+}
+
+/// A live entry.
+struct Found {
+    value: Value,
+    ends: Timestamp,
+    mark: Mark,
 }
 
 fn key_of(op: &Op) -> &str {
@@ -191,11 +207,6 @@ fn key_of(op: &Op) -> &str {
         Op::Get { key } | Op::Set { key, .. } | Op::Delete { key } | Op::Change { key, .. } => key,
         Op::Ping => "",
     }
-}
-
-/// An operation was answered as another would be: a fault of this crate.
-fn mismatch() -> Error {
-    Error::new(ErrorKind::Corrupt, "an operation got the answer to another")
 }
 
 #[async_trait]
@@ -207,11 +218,12 @@ impl CacheStore for MemcachedStore {
             .with_operations(operations)
             .with_shared(true)
             .with_remote(true)
+            .with_merges_reads(true)
             .with_max_value_bytes(self.config.max_value_bytes)
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Value>> {
-        Ok(self.find(key).await?.map(|(value, _)| value))
+        Ok(self.find(key).await?.map(|found| found.value))
     }
 
     async fn set(&self, key: &Key, value: Value, expiry: Expiry) -> Result<()> {
@@ -219,9 +231,9 @@ impl CacheStore for MemcachedStore {
     }
 
     async fn delete(&self, key: &Key) -> Result<bool> {
-        match self.ask(Op::Delete { key: self.name(key) }).await? {
+        match self.ask(Op::Delete { key: self.name(key).into_owned() }).await? {
             Answer::Deleted(was_live) => Ok(was_live),
-            _ => Err(mismatch()),
+            _ => Err(error::mismatch()),
         }
     }
 
@@ -289,10 +301,10 @@ impl CacheStore for MemcachedStore {
     }
 
     async fn get_many(&self, keys: &[Key]) -> Vec<Result<Option<Value>>> {
-        let ops = keys.iter().map(|key| Ok(Op::Get { key: self.name(key) })).collect();
+        let ops = keys.iter().map(|key| Ok(Op::Get { key: self.name(key).into_owned() })).collect();
         let read = |answer| match answer {
-            Answer::Item(item) => Ok(item.and_then(|item| self.open(item)).map(|(value, _)| value)),
-            _ => Err(mismatch()),
+            Answer::Item(item) => Ok(item.and_then(|item| self.open(item, None)).map(|found| found.value)),
+            _ => Err(error::mismatch()),
         };
         self.batch(ops, read).await
     }
@@ -304,16 +316,16 @@ impl CacheStore for MemcachedStore {
     }
 
     async fn delete_many(&self, keys: &[Key]) -> Vec<Result<bool>> {
-        let ops = keys.iter().map(|key| Ok(Op::Delete { key: self.name(key) })).collect();
+        let ops = keys.iter().map(|key| Ok(Op::Delete { key: self.name(key).into_owned() })).collect();
         let read = |answer| match answer {
             Answer::Deleted(was_live) => Ok(was_live),
-            _ => Err(mismatch()),
+            _ => Err(error::mismatch()),
         };
         self.batch(ops, read).await
     }
 
     async fn get_versioned(&self, key: &Key) -> Result<Option<(Value, Version)>> {
-        Ok(self.find(key).await?.map(|(value, item)| (value, item.version())))
+        Ok(self.find(key).await?.map(|found| (found.value, version(&found.mark))))
     }
 
     async fn add(&self, key: &Key, value: Value, expiry: Expiry) -> Result<Option<Version>> {
@@ -336,7 +348,7 @@ impl CacheStore for MemcachedStore {
         let change = Change::Increment(delta, self.item(&Value::Int(0), expiry)?);
         match self.change(key, change).await? {
             Outcome::Sum(sum) => Ok(sum),
-            _ => Err(mismatch()),
+            _ => Err(error::mismatch()),
         }
     }
 
@@ -347,7 +359,7 @@ impl CacheStore for MemcachedStore {
 
     async fn expiry(&self, key: &Key) -> Result<Option<Expiry>> {
         let now = self.now();
-        Ok(self.find(key).await?.map(|(_, item)| Expiry::until(item.ends, now)))
+        Ok(self.find(key).await?.map(|found| Expiry::until(found.ends, now)))
     }
 }
 

@@ -22,6 +22,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 /// Buffers above this are given back once they are empty.
 const KEPT: usize = 256 * 1024;
 
+/// There is room for so much before anything is read, and never for less than the second number: an answer that fits should
+/// come in one piece.
+const ROOM: usize = 8 * 1024;
+const LEAST_ROOM: usize = 1_024;
+
 /// The stream that memcache-async speaks over. Commands of our own are put before its own; the answers to them are read here, before
 /// it sees any.
 pub(crate) struct Wire {
@@ -34,7 +39,11 @@ pub(crate) struct Wire {
     ends: Option<VecDeque<usize>>,
     input: BytesMut,
     expected: VecDeque<Expected>,
+    /// The key that is read alone.
+    asked: String,
     replies: Vec<Reply>,
+    /// Bytes that the client crate was given in this trip.
+    handed: usize,
     /// Whether any byte of this trip has left.
     has_sent: bool,
 }
@@ -48,7 +57,9 @@ impl Wire {
             ends: is_tls.then(VecDeque::new),
             input: BytesMut::new(),
             expected: VecDeque::new(),
+            asked: String::new(),
             replies: Vec::new(),
+            handed: 0,
             has_sent: false,
         }
     }
@@ -56,6 +67,7 @@ impl Wire {
     /// Begins a trip.
     pub(crate) fn begin(&mut self) {
         self.has_sent = false;
+        self.handed = 0;
         self.replies.clear();
     }
 
@@ -66,13 +78,25 @@ impl Wire {
         &mut self.out
     }
 
-    /// Writes a command that asks for the item under a key.
-    pub(crate) fn item_command(&mut self, verb: &str, key: String) {
+    /// Asks for the value under a key: for one in a trip.
+    pub(crate) fn get(&mut self, key: &str) {
+        self.ask("get ", key);
+        self.asked.clear();
+        self.asked.push_str(key);
+        self.expected.push_back(Expected::Value);
+    }
+
+    /// Asks for the value under a key, and the number of its state.
+    pub(crate) fn gets(&mut self, key: String) {
+        self.ask("gets ", &key);
+        self.expected.push_back(Expected::Item(key));
+    }
+
+    fn ask(&mut self, verb: &str, key: &str) {
         self.mark_end();
-        for part in [verb, " ", &key, "\r\n"] {
+        for part in [verb, key, "\r\n"] {
             self.out.extend_from_slice(part.as_bytes());
         }
-        self.expected.push_back(Expected::Item(key));
     }
 
     /// Ends the last command, before the client crate or we write another.
@@ -80,6 +104,11 @@ impl Wire {
         if let Some(ends) = &mut self.ends {
             ends.push_back(self.out.len());
         }
+    }
+
+    /// How much the client crate was given since the trip began.
+    pub(crate) fn handed(&self) -> usize {
+        self.handed
     }
 
     /// Whether more was read than was asked for.
@@ -96,8 +125,13 @@ impl Wire {
         std::mem::take(&mut self.replies)
     }
 
+    /// The answer to the last command of our own.
+    pub(crate) fn take_reply(&mut self) -> Option<Reply> {
+        self.replies.pop()
+    }
+
     /// A server that went away has closed it; anything to read means that the two sides are out of step.
-    fn is_quiet(&mut self, context: &mut Context<'_>) -> bool {
+    pub(crate) fn is_quiet(&mut self, context: &mut Context<'_>) -> bool {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
         self.input.is_empty()
@@ -137,13 +171,18 @@ impl Wire {
     }
 
     /// Reading never waits for sending to end: a server that waits for us to read would wait for ever.
-    fn poll_answers(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_answers(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_send(context)?;
         while let Some(next) = self.expected.front() {
-            if let Some(reply) = next.take(&mut self.input)? {
+            if !self.input.is_empty()
+                && let Some(reply) = next.take(&self.asked, &mut self.input)?
+            {
                 self.replies.push(reply);
                 self.expected.pop_front();
                 continue;
+            }
+            if self.input.capacity() - self.input.len() < LEAST_ROOM {
+                self.input.reserve(ROOM);
             }
             let read = pin!(self.socket.read_buf(&mut self.input));
             if ready!(read.poll(context))? == 0 {
@@ -186,12 +225,15 @@ impl AsyncRead for Line {
     ) -> Poll<io::Result<()>> {
         let wire = &mut *self.wire();
         ready!(wire.poll_answers(context))?;
+        let before = buffer.filled().len();
         if wire.input.is_empty() {
-            return Pin::new(&mut wire.socket).poll_read(context, buffer);
+            ready!(Pin::new(&mut wire.socket).poll_read(context, buffer))?;
+        } else {
+            let count = buffer.remaining().min(wire.input.len());
+            buffer.put_slice(&wire.input[..count]);
+            wire.input.advance(count);
         }
-        let count = buffer.remaining().min(wire.input.len());
-        buffer.put_slice(&wire.input[..count]);
-        wire.input.advance(count);
+        wire.handed += buffer.filled().len() - before;
         Poll::Ready(Ok(()))
     }
 }
