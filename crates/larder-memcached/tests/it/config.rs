@@ -88,3 +88,42 @@ async fn certificates_are_verified() {
     let expected = (error.kind(), error.to_string().contains("certificate"));
     assert!(matches!(expected, (ErrorKind::Unavailable | ErrorKind::Config, true)), "{error}");
 }
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let (address, ca) = support::address(TLS).unwrap();
+    let ca = ca.unwrap().replace("ca=", "");
+    let (credentials, server) = address.rsplit_once('@').unwrap();
+    let server = server.to_owned();
+    // The same server under another address, which its certificate does not name.
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = elsewhere.local_addr().unwrap().port();
+    let passing_on = tokio::spawn({
+        let server = server.clone();
+        async move {
+            while let Ok((mut from, _)) = elsewhere.accept().await {
+                let server = server.clone();
+                tokio::spawn(async move {
+                    let mut to = tokio::net::TcpStream::connect(server).await.unwrap();
+                    // It ends when the client refuses to go on.
+                    let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                });
+            }
+        }
+    });
+    let store = |server: &str| {
+        let builder = MemcachedStore::builder(format!("{credentials}@{server}")).ca(&ca);
+        builder
+            .connect_timeout(Duration::from_secs(4))
+            .operation_timeout(Duration::from_secs(8))
+            .build()
+            .unwrap()
+    };
+    let key = key(&namespace("config"), "key");
+    store(&server).get(&key).await.unwrap();
+    let error = store(&format!("127.0.0.2:{port}")).get(&key).await.unwrap_err();
+    let shown = format!("{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{shown}");
+    assert!(shown.contains("NotValidForName") || shown.contains("not valid for name"), "{shown}");
+    passing_on.abort();
+}

@@ -144,3 +144,110 @@ async fn a_caller_that_sleeps_holds_up_nobody() {
         assert!(found.iter().all(|found| matches!(found, Ok(None))));
     }
 }
+
+#[tokio::test]
+async fn an_answer_given_before_the_question_acknowledges_nothing() {
+    let fake = Fake::start(Manner::Forward).await;
+    let store = fake.builder().operation_timeout(LIMIT).build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    let error = store.set(&key, bytes("value"), FAR).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "nothing was sent: {error}");
+}
+
+#[tokio::test]
+async fn a_connection_with_a_stray_byte_on_it_is_not_used_again() {
+    let fake = Fake::start(Manner::Straying).await;
+    let store = fake.builder().operation_timeout(LIMIT).build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    for connections in 1..5 {
+        assert!(store.get(&key).await.unwrap().is_none());
+        assert_eq!(fake.accepted.load(Ordering::SeqCst), connections);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// It reads alone, and is not there any more when its answer comes.
+#[tokio::test]
+async fn the_answer_to_a_caller_that_went_away_is_given_to_nobody_else() {
+    let fake = Fake::start(Manner::Slow).await;
+    let store = fake.builder().max_in_flight(2).operation_timeout(Duration::from_secs(4)).build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    assert!(store.get(&key).await.unwrap().is_none());
+    for _ in 0..4 {
+        let given_up = tokio::time::timeout(Duration::from_millis(20), store.get(&key)).await;
+        assert!(given_up.is_err());
+        let asked = Instant::now();
+        assert!(store.get(&key).await.unwrap().is_none());
+        // The rest of the first answer's time, and all of its own.
+        assert!(asked.elapsed() > Duration::from_millis(150), "{:?}", asked.elapsed());
+    }
+    assert_eq!(fake.accepted.load(Ordering::SeqCst), 1);
+}
+
+/// Also where it is the first that nobody polls any more: the second, and its own place, do not depend on it.
+#[tokio::test]
+async fn a_read_alone_that_sleeps_holds_up_nobody() {
+    let fake = Fake::start(Manner::Slow).await;
+    let store = fake.builder().operation_timeout(Duration::from_secs(4)).build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    assert!(store.get(&key).await.unwrap().is_none());
+    let mut asleep = store.get(&key);
+    let polled = std::future::poll_fn(|context| Poll::Ready(asleep.as_mut().poll(context)));
+    assert!(polled.await.is_pending());
+    assert!(store.get(&key).await.unwrap().is_none());
+    assert!(store.get(&key).await.unwrap().is_none());
+    assert!(asleep.await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_read_alone_that_is_given_up_is_bounded_like_any_other() {
+    let fake = Fake::start(Manner::SilentToWrites).await;
+    let store = fake.builder().max_in_flight(1).operation_timeout(LIMIT).build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    assert!(store.get(&key).await.unwrap().is_none());
+    let mut first = store.set(&key, bytes("value"), FAR);
+    let polled = std::future::poll_fn(|context| Poll::Ready(first.as_mut().poll(context)));
+    assert!(polled.await.is_pending());
+    assert_eq!(store.get(&key).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    drop(first);
+}
+
+/// The timer that the next attempt to connect waits for belonged to the runtime of a caller.
+#[test]
+fn a_runtime_of_a_caller_that_ends_does_not_end_the_attempts_to_connect() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (lasting, passing) = (runtime(), runtime());
+    let (fake, address) = lasting.block_on(async {
+        let fake = Fake::start(Manner::Full).await;
+        let address = fake.address;
+        (fake, address)
+    });
+    let store = lasting.block_on(async { fake.builder().operation_timeout(LIMIT).build().unwrap() });
+    let key = key(&namespace("faults"), "key");
+    assert!(lasting.block_on(store.get(&key)).unwrap().is_none());
+    lasting.block_on(fake.stop());
+    let error = passing.block_on(store.get(&key)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    drop(passing);
+    lasting.block_on(async {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let came = tokio::time::timeout(Duration::from_secs(5), listener.accept()).await;
+        assert!(came.is_ok(), "nobody tries to connect any more");
+    });
+}
+
+/// The client crate reads ahead: what lies behind the answer to a multi-get would be in its buffer, out of sight.
+#[tokio::test]
+async fn one_answer_too_many_ends_the_connection_however_many_keys_were_asked_for() {
+    let fake = Fake::start(Manner::Twice).await;
+    let store = fake.builder().operation_timeout(LIMIT).build().unwrap();
+    let keys: Vec<_> = (0..3).map(|n| key(&namespace("faults"), &n.to_string())).collect();
+    for connections in 1..4 {
+        for result in store.get_many(&keys[connections % 2..]).await {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        assert!(store.get(&keys[0]).await.unwrap().is_none());
+        assert_eq!(store.get(&keys[0]).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}
