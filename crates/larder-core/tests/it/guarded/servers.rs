@@ -36,14 +36,14 @@ struct Server {
 #[derive(Debug)]
 pub(crate) struct Servers {
     pub(crate) map: MapStore,
-    servers: Mutex<Vec<Server>>,
+    each: Mutex<Vec<Server>>,
     merges_reads: bool,
 }
 
 impl Servers {
     pub(crate) fn new(count: usize) -> Self {
         let servers = (0..count).map(|_| Server { mood: Mood::Well, ping: None, asked: Vec::new() });
-        Self { map: MapStore::default(), servers: Mutex::new(servers.collect()), merges_reads: false }
+        Self { map: MapStore::default(), each: Mutex::new(servers.collect()), merges_reads: false }
     }
 
     /// The same, of a store that makes one command of what waits by itself.
@@ -53,23 +53,23 @@ impl Servers {
 
     /// In every operation and in pings.
     pub(crate) fn be(&self, server: usize, mood: Mood) {
-        let server = &mut self.servers.lock().unwrap()[server];
+        let server = &mut self.each.lock().unwrap()[server];
         (server.mood, server.ping) = (mood, None);
     }
 
     /// In pings only.
     pub(crate) fn answer_pings(&self, server: usize, mood: Mood) {
-        self.servers.lock().unwrap()[server].ping = Some(mood);
+        self.each.lock().unwrap()[server].ping = Some(mood);
     }
 
     /// What a server was asked since the last call.
     pub(crate) fn asked(&self, server: usize) -> Vec<&'static str> {
-        std::mem::take(&mut self.servers.lock().unwrap()[server].asked)
+        std::mem::take(&mut self.each.lock().unwrap()[server].asked)
     }
 
     async fn ask(&self, server: usize, operation: &'static str) -> Result<()> {
         let mood = {
-            let server = &mut self.servers.lock().unwrap()[server];
+            let server = &mut self.each.lock().unwrap()[server];
             server.asked.push(operation);
             server.ping.clone().filter(|_| operation == "ping").unwrap_or_else(|| server.mood.clone())
         };
@@ -121,7 +121,7 @@ impl CacheStore for Servers {
     }
 
     fn servers(&self) -> Vec<String> {
-        (0..self.servers.lock().unwrap().len()).map(|server| format!("server{server}:1")).collect()
+        (0..self.each.lock().unwrap().len()).map(|server| format!("server{server}:1")).collect()
     }
 
     fn server_of(&self, key: &Key) -> usize {
