@@ -7,7 +7,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use crate::{config::Config, connect::Target, driver::Shared, lane::Lane, ring::Ring};
+use crate::{config::Config, connect::Target, lane::Lane, ring::Ring, shared::Shared};
 
 /// Failed attempts to connect, in a row, after which a server counts as gone: one may be chance.
 const GONE: u32 = 2;

@@ -14,11 +14,12 @@ use larder_core::{BoxFuture, Result, Timestamp};
 use crate::{
     alarm::Alarm,
     connect::Connection,
-    driver::{Shared, drive},
+    driver::drive,
     error::{self, Broken, Reach},
     item::Item,
     replies::Reply,
     settings::Settings,
+    shared::Shared,
     wire::Line,
 };
 

@@ -22,11 +22,11 @@ use larder_core::{Result, Spawn as _, Timestamp, TokioSpawn};
 use tokio::{sync::oneshot, task::unconstrained};
 
 use crate::{
-    driver::Shared,
     engine::Engine,
     error::{self, Reach},
     item::Item,
     job::{Answer, Job, Op, Waiter},
+    shared::Shared,
 };
 
 /// Who polls the driver: nobody, the keeper, or the caller with this number.

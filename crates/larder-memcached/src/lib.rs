@@ -19,6 +19,7 @@ mod random;
 mod replies;
 mod ring;
 mod settings;
+mod shared;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,4 +1,4 @@
-//! What all clones of a store share: its clients, its bounds, and how a command is sent.
+//! What all clones of a store share: its clients and its bounds; and the commands that every read and write is made of.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use fred::{
     clients::{Client, WithOptions},
     interfaces::KeysInterface as _,
-    types::{Expiration, Value as Answer, config::Server},
+    types::{Expiration, Value as Answer},
 };
 use larder_core::{Error, ErrorKind, Expiry, Key, Result, SystemClock, Value};
 use tokio::sync::watch;
@@ -21,15 +21,12 @@ use crate::{
     deadline::Deadline,
     error::{self, Effect},
     gate::Gate,
-    lane::{Lane, ReadReplicas},
+    lane::Lane,
     random::Nonces,
-    scripts::Script,
+    send::failed,
     trust::Trust,
     wire::{Head, Mark},
 };
-
-/// How often a command follows a key to another server.
-const FOLLOWED: u32 = 4;
 
 pub(crate) struct Engine {
     pub(crate) settings: Settings,
@@ -191,107 +188,6 @@ impl Engine {
         answer.map_or_else(absent_or, |answer| Ok(answer.into_bytes()))
     }
 
-    /// Sends a reading command to where reads go.
-    pub(crate) async fn exec_read(
-        &self,
-        lane: &Lane,
-        deadline: &Deadline<'_>,
-        command: Command,
-    ) -> Result<Answer> {
-        match lane.replicas() {
-            Some(ReadReplicas::OfCluster) if lane.reader().is_some() => {
-                let client = lane.ready(Effect::None, deadline).await?;
-                let answer = command.clone().send(&client.replicas()).await;
-                if !answer.as_ref().is_err_and(error::is_redirection) {
-                    return settle(lane, answer, Effect::None);
-                }
-            }
-            Some(ReadReplicas::Of(replica)) => {
-                if let Some(replica) = replica.lane() {
-                    let client = replica.ready(Effect::None, deadline).await?;
-                    let answer = command.clone().send(&*client).await;
-                    match settle(&replica, answer, Effect::None) {
-                        // It has gone, or is not ready to answer: the primary is.
-                        Err(error) if error.kind() == ErrorKind::Unavailable => {}
-                        answer => return answer,
-                    }
-                }
-            }
-            _ => {}
-        }
-        self.exec(lane, Effect::None, deadline, command).await
-    }
-
-    /// Sends a command, and follows its key to another server where it was refused because of that.
-    pub(crate) async fn exec(
-        &self,
-        lane: &Lane,
-        effect: Effect,
-        deadline: &Deadline<'_>,
-        command: Command,
-    ) -> Result<Answer> {
-        if self.topology.is_cluster() {
-            return Box::pin(self.exec_and_follow(lane, effect, deadline, command)).await;
-        }
-        let client = lane.ready(effect, deadline).await?;
-        let answer = command.send(&*client).await;
-        settle(lane, answer, effect)
-    }
-
-    async fn exec_and_follow(
-        &self,
-        lane: &Lane,
-        effect: Effect,
-        deadline: &Deadline<'_>,
-        command: Command,
-    ) -> Result<Answer> {
-        let client = lane.ready(effect, deadline).await?;
-        let mut answer = command.clone().send(&*client).await;
-        for _ in 0..FOLLOWED {
-            match &answer {
-                Err(said) if error::is_redirection(said) => {}
-                _ => break,
-            }
-            // The client has learned by now where the key is. One refused again is on its way there, and cannot be had until it has
-            // arrived: see what `connect` says of `max_redirections`.
-            let client = lane.special(effect, deadline, None)?;
-            answer = command.clone().send(&client).await;
-        }
-        settle(lane, answer, effect)
-    }
-
-    /// Sends a command to one server of a cluster, or to the only one.
-    pub(crate) async fn exec_at(
-        &self,
-        lane: &Lane,
-        deadline: &Deadline<'_>,
-        server: Option<&Server>,
-        command: Command,
-    ) -> Result<Answer> {
-        lane.ready(Effect::None, deadline).await?;
-        let client = lane.special(Effect::None, deadline, server.cloned())?;
-        let answer = command.send(&client).await;
-        settle(lane, answer, Effect::None)
-    }
-
-    /// Runs a script, by its name where the server knows it.
-    pub(crate) async fn run(
-        &self,
-        lane: &Lane,
-        deadline: &Deadline<'_>,
-        script: &'static Script,
-        key: &Bytes,
-        arguments: Vec<Answer>,
-    ) -> Result<Answer> {
-        let command = |whole| Command::script(script, whole, key.clone(), &arguments);
-        match self.exec(lane, Effect::Possible, deadline, command(false)).await {
-            Err(error) if is_forgotten(&error) => {
-                self.exec(lane, Effect::Possible, deadline, command(true)).await
-            }
-            answer => answer,
-        }
-    }
-
     /// Ends a write: it counts only if it went to the server it was meant for, and reached as many replicas as asked.
     pub(crate) async fn confirm(
         &self,
@@ -417,38 +313,4 @@ fn confused(lane: &Lane) -> Error {
 /// What lies there is no string: to a reader, nothing.
 pub(crate) fn absent_or<T>(error: Error) -> Result<Option<T>> {
     if error.kind() == ErrorKind::WrongType { Ok(None) } else { Err(error) }
-}
-
-fn is_forgotten(error: &Error) -> bool {
-    let said = error.downcast_ref::<fred::error::Error>();
-    said.is_some_and(|said| error::first_word(said.details()) == "NOSCRIPT")
-}
-
-/// What became of a command.
-pub(crate) fn settle(
-    lane: &Lane,
-    answer: Result<Answer, fred::error::Error>,
-    effect: Effect,
-) -> Result<Answer> {
-    match answer {
-        Ok(answer) => {
-            lane.answered();
-            Ok(answer)
-        }
-        Err(said) => Err(failed(lane, &said, effect)),
-    }
-}
-
-/// The error of a command that failed, and what follows from it for the connection.
-#[cold]
-pub(crate) fn failed(lane: &Lane, said: &fred::error::Error, effect: Effect) -> Error {
-    if *said.kind() == fred::error::ErrorKind::Timeout {
-        lane.unanswered();
-    }
-    let is_no_answer =
-        matches!(said.kind(), fred::error::ErrorKind::Protocol | fred::error::ErrorKind::Parse);
-    if is_no_answer || error::first_word(said.details()) == "READONLY" {
-        lane.give_up_connection();
-    }
-    error::failed(said, effect)
 }

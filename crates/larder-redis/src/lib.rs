@@ -17,6 +17,7 @@ mod operations;
 mod random;
 mod replica;
 mod scripts;
+mod send;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;
