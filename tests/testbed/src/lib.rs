@@ -36,6 +36,7 @@ pub use pgbouncer::PgBouncer;
 pub use ports::Port;
 pub use postgres::{Postgres, PostgresOptions};
 pub use probe::Probe;
+pub use process::end_everything;
 #[cfg(feature = "load")]
 pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel, slot_of};

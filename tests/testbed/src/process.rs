@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -170,8 +170,11 @@ fn spawn(command: Command) -> Started {
         let (jobs, inbox) = mpsc::channel::<Job>();
         std::thread::spawn(move || {
             for (mut command, answer) in inbox {
+                let closed = closed();
+                let started = if *closed { Err(no_more()) } else { command.spawn() };
+                drop(closed);
                 // Whoever asked is waiting below.
-                let _ = answer.send(command.spawn());
+                let _ = answer.send(started);
             }
         });
         Mutex::new(jobs)
@@ -180,4 +183,23 @@ fn spawn(command: Command) -> Started {
     let spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner).clone();
     spawner.send((command, answer)).expect("the spawner never ends");
     started.recv().expect("the spawner answers every job")
+}
+
+/// Whether nothing is started any more. Locked while a process is.
+fn closed() -> MutexGuard<'static, bool> {
+    static CLOSED: Mutex<bool> = Mutex::new(false);
+    CLOSED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_more() -> std::io::Error {
+    std::io::Error::other("everything is being ended: nothing more is started")
+}
+
+/// Kills every process that this one started, and starts none from now on: for a program that ends while servers start. One
+/// that was started a moment ago has not yet asked the kernel to be ended with us, and would stay.
+pub fn end_everything() {
+    *closed() = true;
+    for child in descendants(std::process::id()) {
+        send(child, Signal::KILL);
+    }
 }

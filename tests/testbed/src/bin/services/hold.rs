@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use anyhow::{Context, Result};
-use larder_testbed::Run;
+use larder_testbed::{Run, end_everything};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -50,7 +50,7 @@ pub(crate) fn hold(path: &Path, only: &[String], leash: bool) -> Result<ExitCode
         let _ = events.send(Event::Started(topologies::start(&theirs, &names)));
     });
     let Ok(Event::Started(started)) = inbox.recv() else {
-        // Those that run already end with this process.
+        end_everything();
         let _ = std::fs::remove_dir_all(run.path());
         return Ok(ExitCode::FAILURE);
     };
