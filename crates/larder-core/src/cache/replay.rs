@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ClearBy, inner::Inner, ops::Operation};
 use crate::{
-    Event, Key, Operations, Timestamp,
+    Event, Key, Namespace, Operations, Result, Timestamp,
     flight::Settling,
     quarantine::{Quarantine, Turn, Watcher},
     sync::Arc,
@@ -30,11 +30,15 @@ impl Watcher for Inner {
         self.tell(|| event.clone());
     }
 
+    fn cleared_by_stamps(&self) -> Option<&Namespace> {
+        (self.clear_by == ClearBy::Stamps).then_some(&self.root)
+    }
+
     fn replay(self: Arc<Self>, quarantine: &Arc<Quarantine>) -> bool {
         if self.tasks.is_closed() {
             return false;
         }
-        let Some(turn) = Turn::take(quarantine, self.can_clear()) else { return true };
+        let Some(turn) = Turn::take(quarantine, self.can_clear()) else { return quarantine.is_replayed() };
         let replay = replay(Arc::downgrade(&self), self.stop.clone(), turn);
         // Not in the caller's span: it outlives the caller. Without a runtime the doubts wait for a read, or for a caller
         // that has one.
@@ -197,15 +201,35 @@ impl Inner {
         }
         for namespace in namespaces {
             // One that fails is likely to have taken long: what is left waits for the next round.
-            if self.clear_namespace(&namespace).await.is_err() {
+            if self.replay_clear(&namespace).await.is_err() {
                 return;
             }
             round.settled = true;
         }
     }
 
-    /// Whether [`clear_namespace`](Self::clear_namespace) can do anything.
+    /// By the store's own clear, which takes the entries of every cache, where it has one.
+    async fn replay_clear(&self, namespace: &Namespace) -> Result<()> {
+        if self.handle.capabilities.supports(Operations::CLEAR) {
+            return self.clear_in_store(namespace).await;
+        }
+        let quarantine = &self.handle.flights.quarantine;
+        let sent = quarantine.epoch();
+        // Larder's own keys are in no namespace that has a stamp, and others may be too deep: what they are for is an entry of this
+        // cache.
+        let has_stamp =
+            namespace.as_str().starts_with(self.root.as_str()) && self.namespace_stamp(namespace).is_ok();
+        self.clear_by_stamp(if has_stamp && !namespace.is_reserved() { namespace } else { &self.root })
+            .await?;
+        quarantine.release_namespace(namespace, sent);
+        Ok(())
+    }
+
+    /// Whether this cache can clear namespaces that are in doubt for all caches over the store: without the store's help that takes
+    /// stamps which the entries of each of them hold.
     pub(super) fn can_clear(&self) -> bool {
-        self.clear_by == ClearBy::Stamps || self.handle.capabilities.supports(Operations::CLEAR)
+        self.handle.capabilities.supports(Operations::CLEAR)
+            || self.clear_by == ClearBy::Stamps
+                && self.handle.flights.quarantine.are_all_cleared_by_stamps_of(&self.root)
     }
 }

@@ -12,7 +12,9 @@ impl Cache {
     ///
     /// Costs two round trips, however many entries there are: they go when they expire. Needs a store with
     /// [`VERSIONS`](Operations::VERSIONS). On an error the tags may or may not be invalidated; this process serves
-    /// nothing that has them until that succeeds, which it goes on trying.
+    /// nothing that has them until that succeeds, which it goes on trying. (More than 10 000 that failed are cleared with
+    /// everything that has tags; a store that cannot clear needs caches that all clear by the same stamps for that, or they wait
+    /// for a restart.)
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
@@ -59,7 +61,13 @@ impl Cache {
                 ClearBy::Store => inner.needs_clear()?,
                 ClearBy::Stamps => drop(inner.namespace_stamp(&namespace)?),
             }
-            inner.to_the_end(async move { work.clear_namespace(&namespace).await }).await
+            let clear = async move {
+                match work.clear_by {
+                    ClearBy::Store => work.clear_in_store(&namespace).await,
+                    ClearBy::Stamps => work.clear_by_stamp(&namespace).await,
+                }
+            };
+            inner.to_the_end(clear).await
         }
     }
 }
@@ -88,21 +96,20 @@ impl Inner {
         deleted.into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
 
-    /// `clear`, fenced from running loads.
-    pub(super) async fn clear_namespace(&self, namespace: &Namespace) -> Result<()> {
+    /// `clear` by the store itself, fenced from running loads.
+    pub(super) async fn clear_in_store(&self, namespace: &Namespace) -> Result<()> {
         let fence = Fence::around_namespace(&self.handle.flights, namespace).await;
-        let cleared = match self.clear_by {
-            ClearBy::Store => {
-                self.bulk(Operation::idempotent("clear"), self.handle.store.clear(namespace)).await
-            }
-            // Larder's own keys are in no namespace that has a stamp. What they are for is every entry of this cache.
-            ClearBy::Stamps => {
-                match self.namespace_stamp(if namespace.is_reserved() { &self.root } else { namespace }) {
-                    Ok(stamp) => self.delete_stamps(&[stamp]).await,
-                    Err(error) => Err(error),
-                }
-            }
-        };
+        let call = self.handle.store.clear(namespace);
+        let cleared = self.bulk(Operation::idempotent("clear"), call).await;
+        settle(fence, &cleared, true);
+        cleared
+    }
+
+    /// The same by the namespace's stamp, which settles no more than the stamp: other caches' entries do not hold it.
+    pub(super) async fn clear_by_stamp(&self, namespace: &Namespace) -> Result<()> {
+        let stamp = self.namespace_stamp(namespace)?;
+        let fence = Fence::around_stamp(&self.handle.flights, namespace, &stamp).await;
+        let cleared = self.delete_stamps(&[stamp]).await;
         settle(fence, &cleared, true);
         cleared
     }

@@ -17,6 +17,8 @@ pub(crate) struct Fence {
 enum Of {
     Key(Key),
     Namespace(Namespace),
+    /// A namespace, by its stamp: nothing else of it is deleted.
+    Stamp(Namespace, Key),
     Stamps(Vec<Key>),
 }
 
@@ -34,9 +36,18 @@ impl Fence {
 
     /// The same for every key in a namespace.
     pub(crate) async fn around_namespace(table: &Arc<FlightTable>, namespace: &Namespace) -> Self {
+        Self::around_all(table, namespace, Of::Namespace(namespace.clone())).await
+    }
+
+    /// The same where the namespace is cleared by its stamp.
+    pub(crate) async fn around_stamp(table: &Arc<FlightTable>, namespace: &Namespace, stamp: &Key) -> Self {
+        Self::around_all(table, namespace, Of::Stamp(namespace.clone(), stamp.clone())).await
+    }
+
+    async fn around_all(table: &Arc<FlightTable>, namespace: &Namespace, of: Of) -> Self {
         // Registered before the shards are looked at: a write that begins after its shard was looked at sees this.
         table.clears.begin(namespace);
-        let mut fence = Self { table: Arc::clone(table), of: Of::Namespace(namespace.clone()), sent: 0 };
+        let mut fence = Self { table: Arc::clone(table), of, sent: 0 };
         for writing in table.detach_all(namespace) {
             ended(writing).await;
         }
@@ -54,7 +65,8 @@ impl Fence {
     /// The operation's outcome is unknown: what it was to remove is not served until it is known to be gone.
     pub(crate) fn failed(self) {
         match &self.of {
-            Of::Key(key) => self.table.quarantine.key(key),
+            // Entries under a stamp that is in doubt are not served.
+            Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.key(key),
             Of::Namespace(namespace) => self.table.quarantine.namespace(namespace.as_str()),
             Of::Stamps(stamps) => stamps.iter().for_each(|stamp| self.table.quarantine.key(stamp)),
         }
@@ -63,7 +75,7 @@ impl Fence {
     /// The operation is confirmed: whatever stood in doubt here no longer does.
     pub(crate) fn confirmed(self) {
         match &self.of {
-            Of::Key(key) => self.table.quarantine.release_key(key, self.sent),
+            Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.release_key(key, self.sent),
             Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace, self.sent),
             Of::Stamps(stamps) => {
                 for stamp in stamps {
@@ -78,7 +90,7 @@ impl Drop for Fence {
     fn drop(&mut self) {
         match &self.of {
             Of::Key(key) => self.table.end_invalidation(key),
-            Of::Namespace(namespace) => {
+            Of::Namespace(namespace) | Of::Stamp(namespace, _) => {
                 // Detached before the clear is unregistered: a flight that began during it never finds the way open.
                 self.table.detach_all(namespace);
                 self.table.clears.end(namespace);

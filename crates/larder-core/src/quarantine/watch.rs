@@ -2,7 +2,7 @@
 
 use super::Quarantine;
 use crate::{
-    Event,
+    Event, Namespace,
     sync::{Arc, Mutex, Weak},
 };
 
@@ -10,8 +10,11 @@ use crate::{
 pub(crate) trait Watcher: Send + Sync {
     fn tell(&self, event: &Event<'_>);
 
-    /// Starts a task that replays what is in doubt, unless one runs or there is nothing that it could do. `false` if it
-    /// cannot: another one is asked then.
+    /// Where it clears namespaces by stamps, its own namespace.
+    fn cleared_by_stamps(&self) -> Option<&Namespace>;
+
+    /// Starts a task that replays what is in doubt, unless one runs. `false` if it cannot, or there is nothing that it could
+    /// do: another one is asked then.
     fn replay(self: Arc<Self>, quarantine: &Arc<Quarantine>) -> bool;
 }
 
@@ -41,6 +44,16 @@ impl Watchers {
 impl Quarantine {
     pub(crate) fn watch(&self, watcher: Weak<dyn Watcher>) {
         self.watchers.add(watcher);
+    }
+
+    /// Whether a replay runs.
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.lock().replaying
+    }
+
+    /// Whether every cache over the store is the one of this namespace, and clears by stamps.
+    pub(crate) fn are_all_cleared_by_stamps_of(&self, root: &Namespace) -> bool {
+        self.watchers.alive().iter().all(|watcher| watcher.cleared_by_stamps() == Some(root))
     }
 
     /// Sees to it that what is in doubt is replayed, where a task can be started.

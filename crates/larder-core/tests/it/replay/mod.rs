@@ -1,5 +1,6 @@
 //! What is in doubt is deleted in the background once the store is back, without anyone reading it.
 
+mod clears;
 mod ends;
 
 use std::{
