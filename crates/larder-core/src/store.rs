@@ -9,69 +9,7 @@ use crate::{
     Version,
 };
 
-/// One place that keeps values under keys.
-///
-/// # Contract
-///
-/// Required are [`capabilities`], [`get`], [`set`] and [`delete`]: write those and you have a cache. `has` and the
-/// batches are provided and correct; override them for speed. Everything else returns
-/// [`Unsupported`](crate::ErrorKind::Unsupported) unless the store declares it in its [`capabilities`] and overrides
-/// it: there are no emulated atomics. `larder-conformance` holds a store to all that is said here.
-///
-/// # Keys, values, time
-///
-/// A [`Key`] is validated and safe to use as it is. A [`Value`] is kept as it is, or as
-/// [`to_wire`](Value::to_wire) makes it. An entry is readable for the whole time asked for and never after it, in
-/// every operation; an [`Expiry`] already past is accepted and leaves a miss; one of any size is accepted.
-///
-/// # Errors
-///
-/// A miss is `None`, never an error. Every operation ends within the store's own operation timeout, with a typed error
-/// that keeps its source. The store reconnects by itself.
-///
-/// # Cancellation
-///
-/// No caller's future ever owns protocol state: dropping a future at any await leaves the store usable, never gives
-/// one caller another caller's answer, and never leaves half an entry.
-///
-/// # Wrappers
-///
-/// A decorator forwards every method (`#[deny(clippy::missing_trait_methods)]` on its `impl` sees to that), but leaves
-/// [`peek`] at its default unless its answer equals its [`get`].
-///
-/// [`capabilities`]: CacheStore::capabilities
-/// [`get`]: CacheStore::get
-/// [`set`]: CacheStore::set
-/// [`delete`]: CacheStore::delete
-/// [`peek`]: CacheStore::peek
-///
-/// ```
-/// use std::{collections::HashMap, sync::Mutex};
-/// use larder_core::{Capabilities, CacheStore, Clock, Expiry, Key, Result, SystemClock, Timestamp, Value, async_trait};
-///
-/// #[derive(Debug, Default)]
-/// struct MapStore { clock: SystemClock, map: Mutex<HashMap<Key, (Value, Timestamp)>> }
-///
-/// #[async_trait]
-/// impl CacheStore for MapStore {
-///     fn capabilities(&self) -> Capabilities {
-///         Capabilities::new()
-///     }
-///     async fn get(&self, key: &Key) -> Result<Option<Value>> {
-///         let now = self.clock.now();
-///         Ok(self.map.lock().unwrap().get(key).filter(|(_, ends)| *ends > now).map(|(value, _)| value.clone()))
-///     }
-///     async fn set(&self, key: &Key, value: Value, expiry: Expiry) -> Result<()> {
-///         let ends = expiry.deadline(self.clock.now());
-///         self.map.lock().unwrap().insert(key.clone(), (value, ends));
-///         Ok(())
-///     }
-///     async fn delete(&self, key: &Key) -> Result<bool> {
-///         let now = self.clock.now();
-///         Ok(self.map.lock().unwrap().remove(key).is_some_and(|(_, ends)| ends > now))
-///     }
-/// }
-/// ```
+#[doc = include_str!("store/contract.md")]
 #[async_trait]
 #[expect(clippy::len_without_is_empty, reason = "a fallible question to a server, not a collection's")]
 #[diagnostic::on_unimplemented(

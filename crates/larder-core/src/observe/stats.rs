@@ -23,7 +23,7 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Stats {
     /// Reads that found a fresh value.
     pub hits: u64,
-    /// Reads that did not.
+    /// Reads that did not, unless a stale value was served to them at once.
     pub misses: u64,
     /// Loaders that ran to a value.
     pub loads: u64,
@@ -39,7 +39,8 @@ pub struct Stats {
     pub undecodable: u64,
     /// Entries the store let go because it was full.
     pub evictions: u64,
-    /// Stale values served, because a load ran, failed or was slow.
+    /// Stale values served, because a load ran, failed or was slow. One served at once is counted here alone, neither as a hit
+    /// nor as a miss; one served in place of a load that was waited for is a miss as well.
     pub stale: u64,
     /// Entries that were not served because a tag or namespace of theirs had no stamp any more: it was invalidated, or the
     /// store let it go.
@@ -54,7 +55,8 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Hits among all reads, from 0 to 1; `None` before the first read.
+    /// Hits among hits and misses, from 0 to 1; `None` before the first of them. What is served [stale](Self::stale) at once is
+    /// neither.
     ///
     /// ```
     /// assert_eq!(larder_core::Stats::default().hit_ratio(), None);
