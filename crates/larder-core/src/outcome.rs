@@ -17,7 +17,7 @@ pub enum NotKept {
     /// The load was not shared, because another one gave up on this key, or as [`Coalesce::Off`](crate::Coalesce::Off)
     /// says.
     Unshared,
-    /// Another process loads the key and took too long.
+    /// Another process, or an earlier load in this one, loads the key and took too long.
     LoadedElsewhere,
     /// The stamps of its tags or namespaces could not be read, so that nobody could have invalidated it.
     StampsUnreadable,

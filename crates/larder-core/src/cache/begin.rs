@@ -11,8 +11,8 @@ use super::{
     stamps::Confirmed,
 };
 use crate::{
-    Cacheable, Coalesce, EarlyRefresh, Key, NotKept, decide::Decision, flight::LeaderGuard, policy::Policy,
-    quarantine::Doubt, sync::Ordering,
+    Cacheable, Coalesce, EarlyRefresh, Key, NotKept, Timestamp, decide::Decision, flight::LeaderGuard,
+    policy::Policy, quarantine::Doubt, sync::Ordering,
 };
 
 /// How long the first wait for another process's load is, and the longest.
@@ -49,6 +49,15 @@ pub(super) enum Begin {
     Busy,
 }
 
+/// What comes before a load, in this process.
+enum Before {
+    Nothing,
+    /// There is a value by now.
+    There,
+    /// Another load, for longer than this one may wait.
+    Runs,
+}
+
 /// Whether to go on, without a lease for this reason; or what else there is to do.
 enum Next {
     Alone(NotKept),
@@ -67,12 +76,17 @@ impl Inner {
         policy: &Policy,
         lasts: Duration,
     ) -> Option<Start> {
-        if self.is_there(lead).await {
-            return None;
-        }
         let flight = Arc::clone(lead.guard.flight());
         // The rest of its time is for the load itself.
         let until = flight.deadline.saturating_sub(flight.limit / 2);
+        match self.before(lead, until).await {
+            Before::Nothing => {}
+            Before::There => return None,
+            Before::Runs => {
+                let start = self.start_under(lead, policy, Vec::new(), None);
+                return Some(self.alone(lead, start, NotKept::LoadedElsewhere));
+            }
+        }
         let mut wait = FIRST_WAIT;
         loop {
             let (start, mut next) = match self.attempt(lead, policy, lasts).await {
@@ -100,7 +114,9 @@ impl Inner {
                 // Not all at the same times.
                 wait = wait.mul_f64(1.0 + self.random.unit()).min(LONGEST_WAIT);
             }
-            wait = wait.mul_f64(1.0 + self.random.unit()).min(LONGEST_WAIT);
+            if !has_waited {
+                wait = wait.mul_f64(1.0 + self.random.unit()).min(LONGEST_WAIT);
+            }
         }
     }
 
@@ -125,18 +141,25 @@ impl Inner {
         }
     }
 
-    /// Waits for the load that comes first, if there is one, and says whether there is a value that its caller did not see.
-    async fn is_there<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>) -> bool {
-        let mut look = std::mem::take(&mut lead.recheck);
+    /// Waits for the load that comes first, if there is one, at most `until` then, and says what there is.
+    async fn before<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>, until: Timestamp) -> Before {
         if let Some(after) = lead.after.take() {
             // Its deadline ends it, whatever its load does.
-            let left = after.deadline.saturating_since(self.clock.now());
+            let left = after.deadline.min(until).saturating_since(self.clock.now());
             if let Ok(None) = self.within(left, after.ended()).await {
+                if self.clock.now() < after.deadline {
+                    return Before::Runs;
+                }
                 self.expire_flight(&after);
             }
-            lead.absent = false;
-            look = true;
+            (lead.absent, lead.recheck) = (false, true);
         }
+        if self.is_there(lead).await { Before::There } else { Before::Nothing }
+    }
+
+    /// Whether there is a value that its caller did not see.
+    async fn is_there<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>) -> bool {
+        let look = std::mem::take(&mut lead.recheck);
         look && lead.over < Over::Anything && self.has_fresh::<T>(lead.guard.key()).await
     }
 
@@ -155,9 +178,7 @@ impl Inner {
             None
         };
         let held = stamps.iter().map(|confirmed| confirmed.stamp.clone()).collect();
-        let under = self.stamps_wanted(&key, &policy.tags);
-        let under = under.iter().map(|of| self.stamp_key(&key, of)).collect();
-        let start = Start { lease: None, refused, stamps, under, epoch };
+        let start = Start { refused, ..self.start_under(lead, policy, stamps, epoch) };
         if self.fencing == Fencing::Process {
             return Ok(self.go(&lead.guard, start));
         }
@@ -206,6 +227,20 @@ impl Inner {
             _ if self.coalesce != Coalesce::Cluster => Next::Alone(NotKept::LoadedElsewhere),
             _ => Next::Wait,
         }
+    }
+
+    /// A start without a lease, under these stamps.
+    fn start_under<T>(
+        &self,
+        lead: &Lead<T>,
+        policy: &Policy,
+        stamps: Vec<Confirmed>,
+        epoch: Option<[u8; 16]>,
+    ) -> Start {
+        let key = lead.guard.key();
+        let under = self.stamps_wanted(key, &policy.tags);
+        let under = under.iter().map(|of| self.stamp_key(key, of)).collect();
+        Start { lease: None, refused: None, stamps, under, epoch }
     }
 
     /// The flight begins, though its result will not be kept.

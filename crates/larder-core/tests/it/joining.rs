@@ -291,3 +291,35 @@ async fn batches_with_the_same_keys_do_not_wait_for_each_other() {
     assert!(took < Duration::from_secs(1), "{took:?}: they waited for a lease to end");
     assert_eq!((a.cache.stats().loads, b.cache.stats().loads), (1, 1));
 }
+
+#[tokio::test]
+async fn who_leads_after_another_load_waits_no_longer_than_leaves_time_to_load() {
+    for shared in [false, true] {
+        let (rig, cluster) = if shared {
+            let cluster = Cluster::new();
+            (cluster.process(), cluster)
+        } else {
+            let rig = Rig::new();
+            let cluster = Cluster { server: Arc::clone(&rig.store.inner), clock: rig.clock.clone() };
+            (rig, cluster)
+        };
+        let gate = Gate::new();
+        let patient = EntryOptions::new().load_timeout(Duration::from_mins(10));
+        let first = crate::support::load_with(&rig, "a", patient, &gate, "slow");
+        gate.reached().await;
+        let cache = rig.cache.clone();
+        let second = tokio::spawn(async move {
+            let options = EntryOptions::new().load_timeout(Duration::from_secs(1));
+            cache.refresh("a", options, || async { fine("forced".to_owned()) }).await
+        });
+        settle().await;
+        let asked = rig.cache.now();
+        let alone = Source::Loaded(Kept::No(NotKept::LoadedElsewhere));
+        assert_eq!(of(cluster.end(second).await), ("forced".to_owned(), alone), "shared: {shared}");
+        let waited = rig.cache.now().saturating_since(asked);
+        assert!(waited <= Duration::from_secs(1), "shared: {shared}: {waited:?}");
+        gate.open();
+        assert_eq!(of(cluster.end(first).await).0, "slow");
+        rig.at_rest().await;
+    }
+}
