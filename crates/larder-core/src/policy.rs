@@ -23,6 +23,8 @@ pub(crate) struct Policy {
     /// Each once, those asked for first before those that came later.
     pub(crate) tags: Vec<Box<str>>,
     pub(crate) late_tags: bool,
+    /// When the first of what it is made of stops being fresh.
+    pub(crate) until: Timestamp,
     /// What `Timeout::Default` means.
     default_expiry: Expiry,
 }
@@ -48,6 +50,7 @@ impl Policy {
             error_backoff: Duration::from_secs(1),
             tags: Vec::new(),
             late_tags: false,
+            until: Timestamp::MAX,
             default_expiry,
         };
         policy.overlay(defaults);
@@ -92,17 +95,8 @@ impl Policy {
     /// When an entry made now may never be served any more.
     pub(crate) fn ends(&self, now: Timestamp) -> Timestamp {
         let window = self.stale_while_revalidate.max(self.stale_if_error);
-        match self.expiry {
-            Expiry::Never => Timestamp::MAX,
-            Expiry::After(fresh) => now.saturating_add(fresh).saturating_add(window),
-        }
-    }
-
-    /// The same for an entry that is to be fresh no longer than `until`.
-    pub(crate) fn end_by(&mut self, until: Timestamp, now: Timestamp) {
-        if until < Expiry::deadline(self.expiry, now) {
-            self.expiry = Expiry::until(until, now);
-        }
+        let fresh = self.none.map_or(now, |none| none.deadline(now)).max(self.expiry.deadline(now));
+        fresh.min(self.until.max(now)).saturating_add(window)
     }
 
     /// Whether an entry needs no metadata but its expiry, which its store keeps: a counter has no more.
@@ -116,7 +110,8 @@ impl Policy {
     /// The metadata of an entry made now, and when its store may drop it. `none` is whether its value is `None`; `random`
     /// is over 0 and at most 1, and asked for where there is jitter.
     ///
-    /// A timeout of zero keeps nothing, whatever the windows; nor do they prolong what [`none`](Self::none) limits.
+    /// A timeout of zero keeps nothing, whatever the windows; nor do they prolong what [`none`](Self::none) limits. What is made
+    /// of something stale is as stale: of its own windows as much is left as if it had been fresh until then.
     pub(crate) fn meta(
         &self,
         now: Timestamp,
@@ -124,22 +119,24 @@ impl Policy {
         random: impl FnOnce() -> f64,
     ) -> (EntryMeta, Expiry) {
         let negative = self.none.filter(|_| none);
-        let Expiry::After(asked) = negative.unwrap_or(self.expiry) else {
-            return (EntryMeta::new(now, Expiry::Never), Expiry::Never);
+        let asked = negative.unwrap_or(self.expiry);
+        let most = match (asked, Expiry::until(self.until, now)) {
+            (Expiry::Never, Expiry::Never) => return (EntryMeta::new(now, Expiry::Never), Expiry::Never),
+            (Expiry::After(most), Expiry::Never) | (Expiry::Never, Expiry::After(most)) => most,
+            (Expiry::After(asked), Expiry::After(left)) => asked.min(left),
         };
-        let fresh = if self.jitter > 0.0 { shortened(asked, self.jitter, random()) } else { asked };
-        let window = self.stale_while_revalidate.max(self.stale_if_error);
-        if window.is_zero() || asked.is_zero() || negative.is_some() {
+        let fresh = if self.jitter > 0.0 { shortened(most, self.jitter, random()) } else { most };
+        let stale_for = now.saturating_since(self.until);
+        let window = self.stale_while_revalidate.max(self.stale_if_error).saturating_sub(stale_for);
+        if window.is_zero() || asked.is_past() || negative.is_some() {
             return (EntryMeta::new(now, Expiry::After(fresh)), Expiry::After(fresh));
         }
         let stale_at = now.saturating_add(fresh);
         let expiry = Expiry::After(fresh.saturating_add(window));
         let meta = EntryMeta::new(now, expiry);
         let expires_at = meta.expires_at();
-        (
-            meta.with_windows(stale_at, stale_at.saturating_add(self.stale_while_revalidate), expires_at),
-            expiry,
-        )
+        let revalidate = self.stale_while_revalidate.saturating_sub(stale_for);
+        (meta.with_windows(stale_at, stale_at.saturating_add(revalidate), expires_at), expiry)
     }
 }
 

@@ -273,7 +273,7 @@ impl Inner {
         };
         let (value, kept, late) = match landing {
             Landing::Value(value, kept) => (value, kept, false),
-            Landing::Late(value, why) => (value, Kept::No(why), true),
+            Landing::Late(value, why) => (value, Kept::No(why), !follow.early),
             Landing::Failed(error) => return Err(error),
             Landing::GaveUp => return Ok(Landed::Alone),
             Landing::Abandoned => return Ok(Landed::Again),

@@ -11,7 +11,7 @@ use super::{
     ops::{Operation, is_trouble},
 };
 use crate::{
-    Cacheable, EntryOptions, Error, ErrorKind, Expiry, IntoKey, Key, Result, Value, entry::Stamp,
+    Cacheable, EntryMeta, EntryOptions, Error, ErrorKind, Expiry, IntoKey, Key, Result, Value, entry::Stamp,
     flight::Fence, value::Opened,
 };
 
@@ -172,13 +172,27 @@ impl Inner {
         };
         let call = self.handle.store.get_many(keys);
         let found = self.batched(Operation::idempotent("get_many"), keys.len(), call).await;
-        let found = keys.iter().zip(found).zip(served).map(|((key, value), served)| async move {
-            match value?.filter(|_| served) {
-                Some(value) => self.validate(key, value).await,
+        let now = self.clock.now();
+        let opened: Vec<Result<Option<Opened>>> = keys
+            .iter()
+            .zip(found)
+            .zip(served)
+            .map(|((key, value), served)| {
+                Ok(value?.filter(|_| served).and_then(|value| self.judge(key, now, value)))
+            })
+            .collect();
+        let metas = opened.iter().map(|opened| opened.as_ref().ok()?.as_ref()?.meta());
+        let stamps = metas.map(|meta| meta.map(EntryMeta::stamps).unwrap_or_default());
+        let entries: Vec<_> = keys.iter().zip(stamps).collect();
+        let valid = self.all_stamps_hold(&entries).await;
+        opened
+            .into_iter()
+            .zip(valid)
+            .map(|(opened, valid)| match opened? {
+                Some(opened) => Ok(valid?.then_some(opened)),
                 None => Ok(None),
-            }
-        });
-        join_all(found).await
+            })
+            .collect()
     }
 
     /// A batch, within the operation timeout: one result for each of its `len` keys, whose errors are counted.

@@ -147,6 +147,9 @@ impl Drop for Running {
 /// Makes `future` part of the load that the caller is part of, also in a task of its own: what is cached within it then passes
 /// its tags and its timeout on to what is being loaded. Outside of any load it changes nothing.
 ///
+/// What is made of a stale value is as stale as that: kept for as much of its own windows as would be left if it had become stale
+/// at the same time, and without windows not at all.
+///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
 /// # fn main() { example(|cache| async move {

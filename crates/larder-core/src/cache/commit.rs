@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     BoxFuture, Cacheable, Error, ErrorKind, Expiry, Kept, Key, Loaded, NotKept, Result, Value,
-    entry::Stamp,
     flight::{CommitGuard, Faults, Landing, LeaderGuard},
     options::check_tags_len,
     policy::Policy,
@@ -172,13 +171,14 @@ impl Inner {
         } else if depends.spoilt {
             refused = refused.or(Some(NotKept::StampsUnreadable));
         }
-        policy.end_by(depends.until, self.clock.now());
-        let mut late = false;
+        policy.until = depends.until;
+        // What it is made of may have been invalidated before the last of those who wait for it came.
+        let mut late = depends.spoilt;
         let stamps = match self.all_stamps(guard, stamps, &policy, epoch).await {
             Ok(stamps) => stamps,
             Err(why) => {
                 // Whether the late tags were invalidated meanwhile is not known, so that the value is for nobody who came later.
-                late = why == NotKept::LateTags;
+                late |= why == NotKept::LateTags;
                 refused = refused.or(Some(why));
                 Vec::new()
             }
@@ -229,7 +229,8 @@ impl Inner {
             return Ok(());
         }
         self.handle.flights.close(guard.flight());
-        match self.marks_hold(guard.key(), &depends.stamps).await {
+        let held = (guard.key(), depends.stamps.as_slice());
+        match self.marks_hold(std::iter::once(held)).await.remove(0) {
             Ok(true) => Ok(()),
             Ok(false) => Err(NotKept::Invalidated),
             Err(_) => Err(NotKept::StampsUnreadable),
@@ -244,7 +245,8 @@ impl Inner {
         policy: &Policy,
         epoch: Option<[u8; 16]>,
     ) -> Result<Vec<Confirmed>, NotKept> {
-        let is_late = |tag: &str| !stamps.iter().any(|held| held.stamp.is_tag(tag));
+        // Not those whose stamps could not be read before the load: whoever invalidates them detaches it all the same.
+        let is_late = |tag: &str| !guard.flight().is_under(&[self.tag_key(tag)]);
         let late: Vec<Box<str>> = policy.tags.iter().filter(|tag| is_late(tag)).cloned().collect();
         if stamps.is_empty() && late.is_empty() {
             return Ok(stamps);
@@ -329,12 +331,6 @@ impl Inner {
             landings[at] = Some(landed);
         }
         landings.into_iter().map(|landed| landed.expect("each is of one of the two kinds")).collect()
-    }
-}
-
-impl Stamp {
-    fn is_tag(&self, name: &str) -> bool {
-        matches!(&self.of, crate::entry::StampOf::Tag(held) if **held == *name)
     }
 }
 

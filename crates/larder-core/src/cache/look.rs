@@ -8,6 +8,7 @@ use super::{FailurePolicy, inner::Inner, ops::Operation};
 use crate::{
     Cacheable, EarlyRefresh, EntryMeta, Key, Outcome, Result, Source, StaleWhy, Timestamp, Value,
     decide::{Decision, decide},
+    entry::Stamp,
     flight::{Caller, Flight, Sight},
     quarantine::Doubt,
     value::Opened,
@@ -118,15 +119,26 @@ impl Inner {
         let served = join_all(keys.iter().map(|key| self.is_served(key))).await;
         let call = self.handle.store.get_many(keys);
         let found = self.batched(Operation::idempotent("get_many"), keys.len(), call).await;
-        let looks = keys.iter().zip(callers).zip(served).zip(found).map(
-            |(((key, caller), served), value)| async move {
-                if !served {
-                    return Ok(self.blind(caller));
-                }
-                self.see(key, early, value, caller).await
-            },
-        );
-        join_all(looks).await
+        let opened: Vec<_> = keys
+            .iter()
+            .zip(&callers)
+            .zip(served)
+            .zip(found)
+            .map(
+                |(((key, caller), served), value)| {
+                    if served { self.opened(key, value, *caller) } else { Err(Ok(self.blind(*caller))) }
+                },
+            )
+            .collect();
+        let stamps = opened.iter().map(|opened| opened.as_ref().ok().map_or(&[][..], stamps_of));
+        let entries: Vec<_> = keys.iter().zip(stamps).collect();
+        let valid = self.all_stamps_hold(&entries).await;
+        let all = keys.iter().zip(callers).zip(opened.into_iter().zip(valid));
+        all.map(|((key, caller), (opened, valid))| match opened {
+            Ok(opened) => self.weigh(key, early, opened, valid, caller),
+            Err(look) => look,
+        })
+        .collect()
     }
 
     /// A read that says nothing.
@@ -143,19 +155,32 @@ impl Inner {
         value: Result<Option<Value>>,
         caller: Caller,
     ) -> Result<Look<T>> {
+        match self.opened(key, value, caller) {
+            Ok(opened) => {
+                let valid = self.stamps_hold(key, stamps_of(&opened)).await;
+                self.weigh(key, early, opened, valid, caller)
+            }
+            Err(look) => look,
+        }
+    }
+
+    /// What a read returned, opened; or what it says where there is nothing to open.
+    fn opened<T>(
+        &self,
+        key: &Key,
+        value: Result<Option<Value>>,
+        caller: Caller,
+    ) -> Result<Opened, Result<Look<T>>> {
         let value = match (value, self.load_errors) {
             (Ok(Some(value)), _) => value,
-            (Ok(None), _) => return Ok(nothing(caller, true)),
-            (Err(error), FailurePolicy::Return) => return Err(error),
-            (Err(_), FailurePolicy::Miss) => return Ok(self.blind(caller)),
+            (Ok(None), _) => return Err(Ok(nothing(caller, true))),
+            (Err(error), FailurePolicy::Return) => return Err(Err(error)),
+            (Err(_), FailurePolicy::Miss) => return Err(Ok(self.blind(caller))),
         };
-        match value.open() {
-            Ok(opened) => self.weigh(key, early, opened, caller).await,
-            Err(error) => {
-                self.undecodable(key, &error);
-                Ok(nothing(caller, false))
-            }
-        }
+        value.open().map_err(|error| {
+            self.undecodable(key, &error);
+            Ok(nothing(caller, false))
+        })
     }
 
     /// What a read that saw this lease says of loads.
@@ -166,16 +191,16 @@ impl Inner {
         }
     }
 
-    /// Says what may be done with an entry.
-    async fn weigh<T: Cacheable>(
-        self: &Arc<Self>,
+    /// Says what may be done with an entry, which its stamps say is `valid`.
+    fn weigh<T: Cacheable>(
+        &self,
         key: &Key,
         early: EarlyRefresh,
         opened: Opened,
+        valid: Result<bool>,
         caller: Caller,
     ) -> Result<Look<T>> {
-        let stamps = opened.meta().map(EntryMeta::stamps).unwrap_or_default();
-        match self.stamps_hold(key, stamps).await {
+        match valid {
             Ok(true) => {}
             Ok(false) => return Ok(nothing(caller, false)),
             Err(error) if self.load_errors == FailurePolicy::Return => return Err(error),
@@ -233,6 +258,10 @@ impl Inner {
         let lasts = stale.meta.as_ref().is_some_and(|meta| now < meta.expires_at());
         (look.is_blind && is_certain && lasts).then(|| stale.stale(now, why))
     }
+}
+
+fn stamps_of(opened: &Opened) -> &[Stamp] {
+    opened.meta().map(EntryMeta::stamps).unwrap_or_default()
 }
 
 fn nothing<T>(caller: Caller, absent: bool) -> Look<T> {

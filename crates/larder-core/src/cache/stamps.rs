@@ -3,7 +3,7 @@
 //! Invalidating a tag or namespace is a confirmed delete of its stamp. An entry is valid while every stamp that it holds is
 //! the one in the store; one that is absent makes it invalid, as does one that cannot be read.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::join_all;
 
@@ -17,6 +17,7 @@ use crate::{
     entry::{Stamp, StampOf},
     flight::Faults,
     observe::Counter,
+    quarantine::Doubt,
 };
 
 /// How a namespace is cleared.
@@ -34,6 +35,8 @@ pub enum ClearBy {
 
 /// The most namespaces whose stamps an entry holds.
 const MAX_DEPTHS: usize = 4;
+/// The most stamps read in one call to the store.
+const READ_AT_ONCE: usize = 1024;
 /// How often to begin anew where another process made or deleted the stamp at the same time.
 const ROUNDS: usize = 8;
 
@@ -116,37 +119,65 @@ impl Inner {
 
     /// As [`stamps_hold_now`](Self::stamps_hold_now), asking the store.
     pub(super) async fn stamps_hold(self: &Arc<Self>, key: &Key, stamps: &[Stamp]) -> Result<bool> {
-        if self.handle.flights.has(Faults::STAMPS_UNCHECKED) {
+        if stamps.is_empty() && self.has_its_namespaces(key, stamps) {
             return Ok(true);
         }
-        if !self.has_its_namespaces(key, stamps) {
-            return Ok(false);
-        }
-        if stamps.is_empty() { Ok(true) } else { self.marks_hold(key, stamps).await }
+        self.all_stamps_hold(&[(key, stamps)]).await.remove(0)
     }
 
-    /// Whether each of these stamps is the one in the store.
-    pub(super) async fn marks_hold(self: &Arc<Self>, key: &Key, stamps: &[Stamp]) -> Result<bool> {
+    /// The same for many entries, whose stamps are read in one call, each once.
+    pub(super) async fn all_stamps_hold(self: &Arc<Self>, entries: &[(&Key, &[Stamp])]) -> Vec<Result<bool>> {
+        if self.handle.flights.has(Faults::STAMPS_UNCHECKED) {
+            return entries.iter().map(|_| Ok(true)).collect();
+        }
+        let complete: Vec<bool> =
+            entries.iter().map(|(key, stamps)| self.has_its_namespaces(key, stamps)).collect();
+        // Of what is invalid as it is, no stamp is read.
+        let asked = entries.iter().zip(&complete);
+        let asked = asked.map(|((key, stamps), complete)| (*key, if *complete { *stamps } else { &[] }));
+        let valid = self.marks_hold(asked).await;
+        valid.into_iter().zip(complete).map(|(valid, complete)| Ok(valid? && complete)).collect()
+    }
+
+    /// For each of these lists of stamps: whether each is the one in the store.
+    pub(super) async fn marks_hold<'a>(
+        self: &Arc<Self>,
+        entries: impl Iterator<Item = (&'a Key, &'a [Stamp])>,
+    ) -> Vec<Result<bool>> {
         let now = self.clock.now();
-        let mut asked: Vec<(&Stamp, Key)> = Vec::with_capacity(stamps.len());
-        for stamp in stamps {
-            let at = self.stamp_key(key, &stamp.of);
-            if self.remembered(&at, now) != Some(stamp.mark) {
-                asked.push((stamp, at));
+        let (mut keys, mut places) = (Vec::new(), HashMap::new());
+        let mut asked: Vec<Vec<(usize, [u8; 16])>> = Vec::new();
+        for (key, stamps) in entries {
+            let mut of_entry = Vec::with_capacity(stamps.len());
+            for stamp in stamps {
+                let at = self.stamp_key(key, &stamp.of);
+                if self.remembered(&at, now) != Some(stamp.mark) {
+                    let place = *places.entry(at).or_insert_with_key(|at| {
+                        keys.push(at.clone());
+                        keys.len() - 1
+                    });
+                    of_entry.push((place, stamp.mark));
+                }
             }
+            asked.push(of_entry);
         }
-        let keys: Vec<Key> = asked.iter().map(|(_, at)| at.clone()).collect();
-        let current = self.read_marks(&keys).await;
-        let mut all = true;
-        for ((stamp, _), current) in asked.iter().zip(current) {
-            if let Some((mark, _)) = current? {
-                all &= mark == stamp.mark;
-            } else {
-                self.counters.add(Counter::StampsMissing, 1);
-                all = false;
-            }
-        }
-        Ok(all)
+        let reads = join_all(keys.chunks(READ_AT_ONCE).map(|some| self.read_marks(some))).await;
+        let current: Vec<_> = reads.into_iter().flatten().collect();
+        asked
+            .into_iter()
+            .map(|of_entry| {
+                let mut all = true;
+                for (place, held) in of_entry {
+                    if let Some((mark, _)) = current[place].as_ref().map_err(Error::clone)? {
+                        all &= *mark == held;
+                    } else {
+                        self.counters.add(Counter::StampsMissing, 1);
+                        all = false;
+                    }
+                }
+                Ok(all)
+            })
+            .collect()
     }
 
     pub(super) fn has_its_namespaces(&self, key: &Key, stamps: &[Stamp]) -> bool {
@@ -156,7 +187,8 @@ impl Inner {
     }
 
     fn remembered(&self, key: &Key, now: Timestamp) -> Option<[u8; 16]> {
-        if self.stamp_staleness.is_zero() {
+        // What could not be invalidated is not believed, whatever was read before.
+        if self.stamp_staleness.is_zero() || self.handle.flights.quarantine.of(key) != Doubt::None {
             return None;
         }
         self.remembered.get(key, now.saturating_sub(self.stamp_staleness))
@@ -212,6 +244,19 @@ impl Inner {
             confirmed.push(Confirmed { stamp: Stamp { of, mark }, key, until });
         }
         Ok(confirmed)
+    }
+
+    /// Lets the stamps that an entry holds live until `expires`; `false` if one was invalidated.
+    pub(super) async fn prolong_held(
+        self: &Arc<Self>,
+        key: &Key,
+        stamps: Vec<Stamp>,
+        expires: Timestamp,
+    ) -> Result<bool> {
+        let (wanted, marks): (Vec<_>, Vec<_>) =
+            stamps.into_iter().map(|stamp| (stamp.of, stamp.mark)).unzip();
+        let confirmed = self.confirm_stamps(key, wanted, expires).await?;
+        Ok(confirmed.iter().zip(marks).all(|(confirmed, mark)| confirmed.stamp.mark == mark))
     }
 
     /// Lets stamps that were confirmed before live until `expires`; `false` if one was invalidated since.

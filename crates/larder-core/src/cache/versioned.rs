@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Cache, inner::Inner, ops::Operation, write::settle};
 use crate::{
-    Cacheable, Error, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Timeout, Value, Version,
-    flight::Fence, value::Opened,
+    Cacheable, EntryMeta, Error, ErrorKind, Expiry, IntoKey, Key, Operations, Result, Timeout, Value,
+    Version, flight::Fence, value::Opened,
 };
 
 /// How often to begin anew where another writer came between. Each round one of the writers has won, so more than this
@@ -55,7 +55,8 @@ impl Cache {
         self.inner.to_the_end(take).await
     }
 
-    /// Gives the entry under `key` another timeout, from now on; `false` if there is none. Needs a store with
+    /// Gives the entry under `key` another timeout, from now on; `false` if there is none. The stamps of its tags and namespaces
+    /// then live as long. Needs a store with
     /// [`VERSIONS`](Operations::VERSIONS), and [`TOUCH`](Operations::TOUCH) for counters.
     ///
     /// ```
@@ -75,6 +76,7 @@ impl Cache {
         let touch = async move {
             for _ in 0..ROUNDS {
                 let Some((opened, version)) = inner.read_versioned(&key).await? else { return Ok(false) };
+                let stamps = opened.meta().map(EntryMeta::stamps).unwrap_or_default().to_vec();
                 let (value, expiry) = match opened {
                     Opened::Int(_) => {
                         inner.needs(Operations::TOUCH, "touch")?;
@@ -85,6 +87,9 @@ impl Cache {
                     // The entry's own expiry decides, so it must change with the store's.
                     entry => inner.with_expiry(entry, expiry)?,
                 };
+                if !inner.prolong_held(&key, stamps, expiry.deadline(inner.clock.now())).await? {
+                    return Ok(false);
+                }
                 let call = inner.handle.store.replace(&key, &version, value, expiry);
                 if inner.point(Operation::idempotent("replace"), call).await?.is_some() {
                     return Ok(true);

@@ -8,13 +8,15 @@ use crate::sync::{Arc, Ordering};
 /// A caller's hold on a flight; dropping it is leaving.
 pub(crate) struct Follow {
     pub(crate) flight: Arc<Flight>,
+    /// It was joined before its load began, which then saw whatever its caller knew to be new.
+    pub(crate) early: bool,
 }
 
 impl Follow {
     /// Taken under the lock of the key's shard, where a leader that finds itself unwatched decides.
     pub(super) fn new(flight: &Arc<Flight>) -> Self {
         flight.followers.fetch_add(1, Ordering::SeqCst);
-        Self { flight: Arc::clone(flight) }
+        Self { flight: Arc::clone(flight), early: !flight.has_begun() }
     }
 
     /// How the flight landed, if it has.

@@ -61,8 +61,8 @@ pub(crate) enum Landing {
     Abandoned,
     /// The loader of a batch had nothing under this key.
     Nothing,
-    /// A value for the one who led, and for nobody who joined: a tag that became known at the end was invalidated meanwhile,
-    /// or may have been.
+    /// A value for the one who led, and for who joined before the load began; for nobody who joined it later: what became known
+    /// only at its end was invalidated meanwhile, or may have been.
     Late(Value, NotKept),
 }
 
@@ -128,9 +128,13 @@ impl Flight {
     }
 
     /// Whether the load began under one of these stamps.
-    fn is_under(&self, stamps: &[Key]) -> bool {
+    pub(crate) fn is_under(&self, stamps: &[Key]) -> bool {
         let under = self.stamps.lock().expect("no code panics while it holds these");
         under.iter().any(|stamp| stamps.contains(stamp))
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun.lock().expect("no code panics while it holds this").is_some()
     }
 
     /// From now on the load goes on though nobody waits for it.

@@ -71,6 +71,7 @@ fn each_option_goes_over_its_default() {
         error_backoff: secs(17),
         tags,
         late_tags: false,
+        until: Timestamp::MAX,
         default_expiry: DEFAULT,
     };
     assert_eq!(policy, expected);

@@ -181,3 +181,89 @@ async fn what_is_stale_makes_nothing_that_lasts() {
     assert!(!rig.cache.has("outer").await.unwrap());
     assert_eq!(of(outer(&rig, &rig.cache, "get").await).0, "from new");
 }
+
+#[tokio::test]
+async fn of_what_cannot_be_invalidated_nobody_who_joined_is_given_anything() {
+    for rig in rigs() {
+        let gate = Gate::new();
+        let row = Arc::new(std::sync::Mutex::new("old"));
+        let outer = || {
+            let (cache, gate, row) = (rig.cache.clone(), Arc::clone(&gate), Arc::clone(&row));
+            tokio::spawn(async move {
+                let inner = cache.clone();
+                let loader = move || async move {
+                    // The first time that a loader names a tag nobody watched for it: the value has stamps that nobody knows.
+                    let load = move || async move {
+                        let row = *row.lock().unwrap();
+                        fine(larder_core::Loaded::new(row.to_owned()).tag("late"))
+                    };
+                    let read = inner.get_or_load("inner", load).await?;
+                    gate.pass().await;
+                    Ok::<_, Error>(format!("from {}", *read))
+                };
+                cache.get_or_load("outer", loader).await
+            })
+        };
+        let leader = outer();
+        gate.reached().await;
+        *row.lock().unwrap() = "new";
+        rig.cache.invalidate_tags(["late"]).await.unwrap();
+        let follower = outer();
+        settle().await;
+        gate.open();
+        let spoilt = Source::Loaded(Kept::No(NotKept::StampsUnreadable));
+        assert_eq!(of(leader.await.unwrap()), ("from old".to_owned(), spoilt));
+        gate.reached().await;
+        gate.open();
+        assert_eq!(of(follower.await.unwrap()).0, "from new", "it came after the invalidation");
+        rig.at_rest().await;
+    }
+}
+
+#[tokio::test]
+async fn who_came_before_a_load_began_is_given_what_it_could_not_keep() {
+    let cluster = Cluster::new();
+    let a = cluster.process();
+    let (adding, gate) = (Gate::new(), Gate::new());
+    a.cache.set_with("inner", "inner".to_owned(), tagged()).await.unwrap();
+    a.store.once("add", Act::Hold(Arc::clone(&adding)));
+    let leader = gated(&a, &gate);
+    adding.reached().await;
+    let follower = gated(&a, &gate);
+    settle().await;
+    assert_eq!(a.cache.stats().joined, 1);
+    adding.open();
+    gate.reached().await;
+    a.cache.invalidate_tags(["inner"]).await.unwrap();
+    gate.open();
+    let invalidated = Kept::No(NotKept::Invalidated);
+    assert_eq!(of(leader.await.unwrap()).1, Source::Loaded(invalidated));
+    assert_eq!(of(follower.await.unwrap()), ("from inner".to_owned(), Source::Joined(invalidated)));
+}
+
+#[tokio::test]
+async fn what_is_made_of_something_stale_is_as_stale() {
+    let rig = Rig::new();
+    let down = || async { Err::<String, _>("the source is down") };
+    let inner = EntryOptions::new().timeout(secs(60)).stale_if_error(secs(3600));
+    rig.cache.set_with("inner", "old".to_owned(), inner.clone()).await.unwrap();
+    rig.clock.advance(secs(90));
+    let outer = EntryOptions::new().timeout(secs(600)).stale_while_revalidate(secs(50));
+    let ask = async || {
+        let (from, inner) = (rig.cache.clone(), inner.clone());
+        let loader = move || async move {
+            let inner = from.get_or_load_with("inner", inner, down).await?;
+            Ok::<_, Error>(format!("from {}", *inner))
+        };
+        let found = rig.cache.get_or_load_with("outer", outer.clone(), loader).await;
+        settle().await;
+        of(found)
+    };
+    assert_eq!(ask().await, ("from old".to_owned(), LOADED));
+    assert!(!rig.cache.has("outer").await.unwrap(), "nothing fresh is made of it");
+    // It stopped being fresh when what it is made of did: 20 of its 50 s are left.
+    assert!(matches!(ask().await.1, Source::Stale { .. }));
+    rig.clock.advance(secs(30));
+    assert_eq!(ask().await.1, Source::Loaded(Kept::Yes));
+    rig.at_rest().await;
+}

@@ -199,3 +199,49 @@ async fn tags_are_those_of_the_cache_and_need_versions() {
     a.cache.invalidate_tags(["t"]).await.unwrap();
     assert!(!child.has("c").await.unwrap());
 }
+
+#[tokio::test]
+async fn an_entry_that_is_touched_takes_its_stamps_along() {
+    let cluster = Cluster::new();
+    let a = cluster.process();
+    a.cache.set_with("session", "..".to_owned(), tagged().timeout(Duration::from_mins(5))).await.unwrap();
+    assert!(a.cache.touch("session", Duration::from_hours(24)).await.unwrap());
+    cluster.clock.advance(Duration::from_hours(23));
+    assert!(a.cache.has("session").await.unwrap(), "its stamp has to live as long as it does");
+    a.cache.invalidate_tags(["t"]).await.unwrap();
+    assert!(!a.cache.touch("session", Duration::from_hours(24)).await.unwrap());
+    assert!(!a.cache.has("session").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_none_that_is_kept_for_long_has_stamps_that_last_as_long() {
+    let a = Cluster::new().process();
+    let options = tagged().timeout(Duration::from_secs(5)).none_timeout(Duration::from_hours(24));
+    let found = a.cache.get_or_load_with("a", options, || async { fine(None::<String>) }).await.unwrap();
+    assert_eq!(found.source(), LOADED);
+    a.clock.advance(Duration::from_hours(23));
+    assert!(a.cache.has("a").await.unwrap());
+}
+
+#[tokio::test]
+async fn the_stamps_of_many_entries_are_read_in_one_call() {
+    let cluster = Cluster::new();
+    let a = cluster.process();
+    for key in ["a", "b", "c"] {
+        let options = tagged().tags(["all", key]);
+        a.cache.set_with(key, key.to_owned(), options).await.unwrap();
+    }
+    a.store.take_calls();
+    let found = a.cache.get_many::<String>(["a", "b", "c", "d"]).await;
+    assert_eq!(found.iter().filter(|found| found.as_ref().unwrap().is_some()).count(), 3);
+    assert_eq!(a.store.take_calls(), [("get_many", 2)], "the entries, then every stamp once");
+    let unused =
+        |_: Vec<String>| async { Err::<std::collections::HashMap<String, String>, _>("not asked for") };
+    let found = a.cache.get_or_load_many(["a", "b", "c"], unused).await;
+    assert!(found.iter().all(|found| found.as_ref().unwrap().as_ref().unwrap().is_hit()));
+    assert_eq!(a.store.take_calls(), [("get_many", 2)]);
+    a.cache.invalidate_tags(["b"]).await.unwrap();
+    let found = a.cache.get_many::<String>(["a", "b", "c"]).await;
+    let found: Vec<_> = found.into_iter().map(|found| found.unwrap().is_some()).collect();
+    assert_eq!(found, [true, false, true]);
+}
