@@ -14,9 +14,9 @@ pub(crate) struct Follow {
 
 impl Follow {
     /// Taken under the lock of the key's shard, where a leader that finds itself unwatched decides.
-    pub(super) fn new(flight: &Arc<Flight>) -> Self {
+    pub(super) fn new(flight: &Arc<Flight>, early: bool) -> Self {
         flight.followers.fetch_add(1, Ordering::SeqCst);
-        Self { flight: Arc::clone(flight), early: !flight.has_begun() }
+        Self { flight: Arc::clone(flight), early }
     }
 
     /// How the flight landed, if it has.

@@ -48,7 +48,10 @@ pub(crate) enum Sight {
 
 /// Whether a caller may be given the result of the current flight.
 enum Joining {
-    Yes,
+    /// `early` where it has not begun.
+    Yes {
+        early: bool,
+    },
     /// Its lease is void.
     Void,
     /// Nobody can tell.
@@ -79,7 +82,7 @@ impl FlightTable {
         let mut after = None;
         if let Some(flight) = &slot.current {
             match self.joining(flight, caller) {
-                Joining::Yes => return Place::Follower(Follow::new(flight)),
+                Joining::Yes { early } => return Place::Follower(Follow::new(flight, early)),
                 Joining::ReadAgain => return Place::ReadAgain,
                 Joining::Void => self.detach(slot),
                 // Its result may well be kept: whoever comes later leads another one after it.
@@ -101,11 +104,12 @@ impl FlightTable {
         }
         let begun = *flight.begun.lock().expect("no code panics while it holds this");
         match (begun, caller.sight) {
-            (None, _) | (Some(_), Sight::Local) => Joining::Yes,
-            (Some(_), _) if self.has(Faults::NAIVE_JOIN) => Joining::Yes,
+            (None, _) => Joining::Yes { early: true },
+            (Some(_), Sight::Local) => Joining::Yes { early: false },
+            (Some(_), _) if self.has(Faults::NAIVE_JOIN) => Joining::Yes { early: false },
             (Some(Begun { nonce: Some(nonce), at }), Sight::Lease(saw)) => {
                 if saw == Some(nonce) {
-                    Joining::Yes
+                    Joining::Yes { early: false }
                 } else if at > caller.begun {
                     Joining::ReadAgain
                 } else {

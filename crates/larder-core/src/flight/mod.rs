@@ -133,10 +133,6 @@ impl Flight {
         under.iter().any(|stamp| stamps.contains(stamp))
     }
 
-    fn has_begun(&self) -> bool {
-        self.begun.lock().expect("no code panics while it holds this").is_some()
-    }
-
     /// From now on the load goes on though nobody waits for it.
     pub(crate) fn stay(&self) {
         self.behind.store(1, Ordering::SeqCst);

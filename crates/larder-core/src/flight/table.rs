@@ -131,7 +131,7 @@ impl FlightTable {
 
     /// A hold on a flight for its own leader.
     pub(crate) fn follow(flight: &Arc<Flight>) -> Follow {
-        Follow::new(flight)
+        Follow::new(flight, false)
     }
 
     /// Publishes how the flight ended, and frees the key.
