@@ -70,6 +70,10 @@ pub(super) fn run(setup: Setup, seed: u64) -> Report {
         over: AtomicBool::new(false),
     });
     let executor = Arc::clone(&world.executor);
+    // Before anything can happen to them: time may pass before a task's first turn.
+    for node in 0..setup.nodes {
+        scenario.start_node(node, 0, setup.operations);
+    }
     executor.start(Owner::World, Box::pin(Arc::clone(&scenario).direct())).unwrap();
     if setup.storms || setup.crashes {
         executor.start(Owner::World, Box::pin(Arc::clone(&scenario).trouble())).unwrap();
@@ -150,9 +154,6 @@ impl Scenario {
         let (world, setup) = (&self.world, self.world.setup);
         if setup.storms {
             world.set_weather(2);
-        }
-        for node in 0..setup.nodes {
-            self.start_node(node, 0, setup.operations);
         }
         while self.busy.load(Ordering::Relaxed) > 0 {
             world.time().sleep(Duration::from_millis(50)).await;
