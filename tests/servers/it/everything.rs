@@ -128,6 +128,9 @@ async fn health_and_guarantees_speak_of_the_servers() {
         cache.set("k", 1_u8).await?;
         let health = cache.health().await?;
         assert!(!health.circuits.is_empty(), "{topology:?}");
+        let guarantees = cache.guarantees();
+        let fences_all = |said: &std::borrow::Cow<'_, str>| said.contains("between all processes");
+        assert!(guarantees.promises().iter().any(fences_all), "{topology:?}: {guarantees:?}");
         let unguarded = topology.cache_with(&unused(), "&circuit_breaker=false&batching=false").await;
         unguarded.set("k", 1_u8).await?;
         assert_eq!(unguarded.get::<u8>("k").await?.as_deref(), Some(&1), "{topology:?}");

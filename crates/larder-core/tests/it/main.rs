@@ -12,6 +12,7 @@ mod deadlines;
 mod doubt;
 mod failure;
 mod fencing;
+mod guarantees;
 mod guarded;
 mod joining;
 mod keys;
