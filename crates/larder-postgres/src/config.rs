@@ -256,8 +256,8 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// How long one attempt to connect may take, in the background, until statements are prepared. 1 ms to 24 hours.
-    /// Default: 2 s.
+    /// How long one attempt to connect may take, in the background, until statements are prepared. After a quarter of it,
+    /// and no sooner than 500 ms, the next one begins beside it. 1 ms to 24 hours. Default: 2 s.
     ///
     /// ```
     /// # use larder_postgres::PostgresStore;

@@ -1,21 +1,29 @@
 //! Looks after one connection: makes it, watches it, and makes the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::{
-    FutureExt as _,
-    future::{Either, select},
+    FutureExt as _, StreamExt as _,
+    future::{Either, pending, ready, select},
+    stream::FuturesUnordered,
 };
-use larder_core::{Clock, Error, ErrorKind, Result, Spawn, SystemClock, TokioSpawn};
+use larder_core::{BoxFuture, Clock, Error, ErrorKind, Result, Spawn, SystemClock, TokioSpawn};
 use tokio::sync::{oneshot, watch};
 
-use crate::{conn::Conn, hub::Hub};
+use crate::{
+    conn::Conn,
+    hub::{Hub, Route},
+    session::Role,
+};
 
 /// The first and the longest rest between attempts to connect.
 const RESTS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// The rest where settings or the table are wrong, which no waiting mends.
 const LONG_REST: Duration = Duration::from_secs(2);
+/// How many attempts of one lane may hang at once, besides one whose time ends as the next begins: each begins such a
+/// share of `connect_timeout` after the one before.
+const ABREAST: u32 = 4;
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// After so many looks in a row at a connection that gives no answers, another is made: two seconds.
@@ -40,6 +48,9 @@ pub(crate) async fn until_closed(mut closing: watch::Receiver<()>, task: impl Fu
     futures_util::pin_mut!(closed, task);
     let _ = select(closed, task).await;
 }
+
+/// A connection, and what tells its end, where something does.
+type Made = (Conn, Option<oneshot::Receiver<()>>);
 
 /// One lane, while its task runs.
 struct Seat {
@@ -70,45 +81,90 @@ impl Seat {
         }
     }
 
-    async fn connect(&self, clock: &SystemClock) -> (Conn, Option<oneshot::Receiver<()>>) {
+    /// Attempts until one succeeds. One that hangs keeps its whole time, as a slow server needs it, but does not hold up
+    /// the next: it may have begun before the server was back, and never be answered, or have met a process of the server's
+    /// that waits for a processor. So another begins beside it after the longest rest.
+    async fn connect(&self, clock: &SystemClock) -> Made {
         let (shortest, longest) = RESTS;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(shortest)
             .with_max_delay(longest)
             .without_max_times();
         let mut rests = backoff.build();
+        let share = longest.max(self.hub.connector.settings.connect_timeout / ABREAST);
+        let mut attempts = FuturesUnordered::new();
+        let mut failed_in = None;
+        let mut due: BoxFuture<'static, ()> = Box::pin(ready(()));
         loop {
-            if self.lane != 0 {
-                self.hub.after_first().await;
-            }
-            let epoch = self.hub.epoch();
             let retry = self.hub.retry.notified();
             futures_util::pin_mut!(retry);
             // From here on a call to try again is not missed.
             retry.as_mut().enable();
-            match self.attempt(clock).await {
-                Ok(made) => return made,
-                Err(error) => {
+            if failed_in.take().is_some_and(|epoch| epoch != self.hub.epoch()) {
+                due = Box::pin(ready(()));
+            }
+            let ended: Option<(u64, Result<Made>)> =
+                match select(pin!(next_of(&mut attempts)), select(retry, &mut due)).await {
+                    Either::Left((ended, _)) => Some(ended),
+                    Either::Right(_) => None,
+                };
+            match ended {
+                Some((_, Ok(made))) => return made,
+                Some((epoch, Err(error))) => {
                     let usual = rests.next().unwrap_or(longest);
                     let rest = if error.kind() == ErrorKind::Config { LONG_REST } else { usual };
                     self.hub.failed(epoch, error);
-                    let _ = select(retry, clock.sleep(rest)).await;
+                    failed_in = Some(epoch);
+                    let rest = clock.sleep(rest);
+                    due = if attempts.is_empty() { rest } else { Box::pin(select(due, rest).map(drop)) };
+                }
+                None => {
+                    if self.may_begin(attempts.len()).await {
+                        attempts.push(self.attempt(clock));
+                    }
+                    due = clock.sleep(share);
                 }
             }
         }
     }
 
-    async fn attempt(&self, clock: &SystemClock) -> Result<(Conn, Option<oneshot::Receiver<()>>)> {
+    /// Whether to begin an attempt beside so many that hang. Where no connection is to be had, the first lane tries for
+    /// all; where one is, only that for walks is in a hurry, as no other does its work.
+    async fn may_begin(&self, hanging: usize) -> bool {
+        let is_first = self.lane == 0;
+        if hanging == 0 {
+            if !is_first {
+                self.hub.after_first().await;
+            }
+            return true;
+        }
+        let is_needed =
+            is_first || self.hub.role(self.lane) == Role::Walk && self.hub.pick(Route::Any).is_some();
+        is_needed && hanging <= ABREAST as usize
+    }
+
+    /// One attempt, and the epoch in which it began.
+    async fn attempt(&self, clock: &SystemClock) -> (u64, Result<Made>) {
+        let epoch = self.hub.epoch();
         let limit = self.hub.connector.settings.connect_timeout;
         let open = self.hub.connector.open(self.hub.role(self.lane));
         futures_util::pin_mut!(open);
-        match select(open, clock.sleep(limit)).await {
-            Either::Left((made, _)) => made,
+        let ended = match select(open, clock.sleep(limit)).await {
+            Either::Left((ended, _)) => ended,
             Either::Right(_) => {
                 let server = self.hub.connector.server.name();
                 Err(Error::new(ErrorKind::Unavailable, format!("no connection to {server} within {limit:?}")))
             }
-        }
+        };
+        (epoch, ended)
+    }
+}
+
+/// The first of several to end; where there is none, never.
+async fn next_of<F: Future>(several: &mut FuturesUnordered<F>) -> F::Output {
+    match several.next().await {
+        Some(ended) => ended,
+        None => pending().await,
     }
 }
 
@@ -117,7 +173,7 @@ async fn watch(conn: &Conn, ended: Option<oneshot::Receiver<()>>, clock: &System
     // A pool's connection does not tell its end, and is only looked at.
     let ended = match ended {
         Some(ended) => ended.map(drop).left_future(),
-        None => futures_util::future::pending().right_future(),
+        None => pending().right_future(),
     };
     let over = select(ended, Box::pin(conn.doubted()));
     let looks = Box::pin(async {

@@ -7,6 +7,7 @@ mod config;
 mod hostile;
 mod lifecycle;
 mod pgbouncer;
+mod reconnect;
 mod schema;
 #[path = "../support/mod.rs"]
 mod support;

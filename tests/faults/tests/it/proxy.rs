@@ -10,7 +10,7 @@ use larder_redis::RedisStore;
 use larder_testbed::{Fault, Load, Memcached, Proxy, Redis, Run};
 
 use crate::exam::{Exam, Use, turn};
-use crate::{memcached, millis, postgres, redis};
+use crate::{RECOVERY, memcached, millis, postgres, redis, until};
 
 /// What the network does, one after the other.
 const FAULTS: [(&str, Fault); 4] = [
@@ -104,7 +104,9 @@ async fn postgres_on_a_bad_network_behind_breaker_and_batching() -> Result<()> {
     postgres_through(Use::Guarded).await
 }
 
-/// Refused for so long that every back-off is at its cap; the first success after that shows the cap.
+/// Refused for so long that every back-off is at its cap; the first attempt after that shows the cap. What comes behind
+/// it is the server's share: of `PostgreSQL` a new process, which on a busy machine may wait for a processor for longer
+/// than the cap, and no lag of ours tells. With it, two seconds are the bound.
 async fn back_off<S: CacheStore>(
     name: &str,
     upstream: SocketAddr,
@@ -115,6 +117,7 @@ async fn back_off<S: CacheStore>(
     let others = || proxy.open_connections();
     let mut exam = Exam::new(name, Use::Bare, connections);
     exam.tasks_of_others = Some(&others);
+    let mut attempted = Duration::MAX;
     let report = exam
         .run(
             || build(proxy.address()),
@@ -122,17 +125,19 @@ async fn back_off<S: CacheStore>(
                 load.fault("refused for 3 s");
                 proxy.set(Fault::Refuse);
                 load.run_for(millis(3000)).await;
+                let before = proxy.accepted();
                 proxy.set(Fault::None);
                 load.able_to_serve();
+                attempted = until("an attempt", RECOVERY, async || proxy.accepted() > before).await;
                 load.run_for(millis(2200)).await;
                 Ok(())
             },
         )
         .await?;
-    let first = report.recoveries()[0].first_success().unwrap_or(Duration::MAX);
-    // The cap, and on top of it what connecting takes.
-    let limit = millis(500 + 250) + report.worst_lag();
-    ensure!(first <= limit, "connected {first:?} after the server was back, over {limit:?}");
+    // The cap, and on top of it a jitter of 20 ms, and the looks at the port and at the count.
+    let limit = millis(500 + 50) + report.worst_lag();
+    println!("{name}: the next attempt came after {attempted:.1?}, at most {limit:.1?}");
+    ensure!(attempted <= limit, "tried {attempted:?} after the server was back, over {limit:?}");
     Ok(())
 }
 

@@ -1,0 +1,139 @@
+//! How soon a connection is there again, whatever became of attempts that began before the server was back.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use larder_core::CacheStore;
+use larder_postgres::{PostgresStore, PostgresStoreBuilder};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+use crate::{SERVER, eventually, fresh, support};
+
+/// Less than one attempt may take, and long enough for three begun after another, half a second apart: a busy machine may
+/// be slow to start the process that serves one of them.
+const SOON: Duration = Duration::from_millis(1_750);
+
+/// Something in front of the server that takes every connection, and treats each as it was when that came.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    /// It never says a word, not later either.
+    Silent,
+    /// It passes everything on, from so much later on.
+    After(Duration),
+}
+
+struct Relay {
+    address: SocketAddr,
+    mood: watch::Sender<Mood>,
+    taken: Arc<AtomicUsize>,
+    /// Ended with the relay.
+    _task: JoinSet<()>,
+}
+
+impl Relay {
+    async fn start(mood: Mood) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, taken) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (mood, moods) = watch::channel(mood);
+        let mut task = JoinSet::new();
+        task.spawn(serve(listener, moods, Arc::clone(&taken)));
+        Self { address, mood, taken, _task: task }
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// A store that reaches the server through it only.
+    fn store(&self, table: &str) -> PostgresStoreBuilder {
+        let (url, _) = support::server(SERVER);
+        let through = url.replace(&at(&url), &self.address.to_string());
+        PostgresStore::builder(&through).table(table).create_table(true)
+    }
+}
+
+/// The host and the port of an address.
+fn at(url: &str) -> String {
+    let (_, behind) = url.rsplit_once('@').or_else(|| url.split_once("//")).unwrap();
+    behind.split_once('/').map_or(behind, |(at, _)| at).to_owned()
+}
+
+async fn serve(listener: TcpListener, moods: watch::Receiver<Mood>, taken: Arc<AtomicUsize>) {
+    let server = at(&support::server(SERVER).0);
+    let mut passing = JoinSet::new();
+    loop {
+        let (mut client, _) = listener.accept().await.unwrap();
+        taken.fetch_add(1, Ordering::SeqCst);
+        let (mood, server) = (*moods.borrow(), server.clone());
+        passing.spawn(async move {
+            match mood {
+                Mood::Silent => std::future::pending().await,
+                Mood::After(pause) => tokio::time::sleep(pause).await,
+            }
+            // Either side may be gone by now.
+            if let Ok(mut server) = TcpStream::connect(server).await {
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            }
+        });
+    }
+}
+
+async fn until_there(store: &PostgresStore) {
+    eventually("the store is connected", || async { store.ping(0).await.is_ok() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_nobody_answers_does_not_hold_up_the_next() {
+    drop(fresh("it_unanswered").await);
+    let relay = Relay::start(Mood::Silent).await;
+    let store = relay.store("it_unanswered").connections(1).build().unwrap();
+    eventually("both lanes hang", || async { relay.taken() >= 2 }).await;
+    // From here on whoever comes is served; those two never are, for two seconds.
+    relay.mood.send_replace(Mood::After(Duration::ZERO));
+    let began = Instant::now();
+    until_there(&store).await;
+    assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
+    // And the lane for walks, which no other stands in for.
+    store.len().await.unwrap();
+    assert!(began.elapsed() < SOON, "walks took {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_server_has_the_whole_time_of_an_attempt() {
+    drop(fresh("it_slow").await);
+    let pause = Duration::from_millis(1_300);
+    let relay = Relay::start(Mood::After(pause)).await;
+    let store = relay.store("it_slow").connections(1).build().unwrap();
+    let began = Instant::now();
+    // Never, if an attempt were given up where the next one begins.
+    until_there(&store).await;
+    assert!(began.elapsed() >= pause, "it took {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_server_is_asked_no_more_than_some_times_at_once() {
+    drop(fresh("it_silent").await);
+    let relay = Relay::start(Mood::Silent).await;
+    let limit = Duration::from_millis(400);
+    let store = relay.store("it_silent").connections(4).connect_timeout(limit).build().unwrap();
+    tokio::time::sleep(Duration::from_millis(2_600)).await;
+    // Five at once; then one lane, after rests of 50, 100, 200 and 400 ms beside the time of each attempt.
+    let taken = relay.taken();
+    assert!((7..=10).contains(&taken), "{taken} attempts");
+    assert!(store.ping(0).await.is_err());
+    let several = Relay::start(Mood::Silent).await;
+    let _store = several.store("it_silent").connections(4).build().unwrap();
+    tokio::time::sleep(Duration::from_millis(1_900)).await;
+    // The first lane four times, the others once.
+    assert!((6..=8).contains(&several.taken()), "{} attempts", several.taken());
+}
