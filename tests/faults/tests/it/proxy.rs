@@ -122,9 +122,10 @@ async fn back_off<S: CacheStore>(
         .run(
             || build(proxy.address()),
             async |load: &Load| {
-                load.fault("refused for 3 s");
+                load.fault("refused for 2.8 s");
                 proxy.set(Fault::Refuse);
-                load.run_for(millis(3000)).await;
+                // A cap of a second would show by an attempt 750 ms later.
+                load.run_for(millis(2800)).await;
                 let before = proxy.accepted();
                 proxy.set(Fault::None);
                 load.able_to_serve();
