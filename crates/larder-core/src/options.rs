@@ -258,6 +258,11 @@ impl EntryOptions {
         self.rest.as_ref()?.load_timeout
     }
 
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.timeout.is_none() && self.rest.is_none()
+    }
+
     /// The same without what a cache has settings of its own for.
     pub(crate) fn without_timeouts(mut self) -> Self {
         self.timeout = None;

@@ -19,7 +19,7 @@ use crate::{
 /// What a caller wants of a key.
 pub(super) struct Ask<'a, T> {
     pub(super) key: &'a Key,
-    pub(super) policy: &'a Policy,
+    pub(super) policy: &'a Arc<Policy>,
     /// The store was asked just now, and has nothing.
     pub(super) known_miss: bool,
     /// Load whatever is there.
@@ -32,7 +32,7 @@ pub(super) struct Ask<'a, T> {
 
 impl<'a, T> Ask<'a, T> {
     /// For what is fresh.
-    pub(super) fn new(key: &'a Key, policy: &'a Policy) -> Self {
+    pub(super) fn new(key: &'a Key, policy: &'a Arc<Policy>) -> Self {
         Self { key, policy, known_miss: false, force: false, is_stale: None, counted: false }
     }
 }
@@ -84,8 +84,10 @@ impl Inner {
         let mut known_miss = ask.known_miss;
         let mut counted = ask.counted;
         loop {
-            let mut look = self.look::<T>(key, policy.early, known_miss).await?;
             let was_known = std::mem::take(&mut known_miss);
+            // Apart, here and below, as asking and waiting make large futures, and many a load needs neither.
+            let mut look =
+                if was_known { self.missed() } else { Box::pin(self.look::<T>(key, policy.early)).await? };
             let over = over(&ask, &look);
             if over < Over::Judged
                 && let Some(found) = &look.found
@@ -98,8 +100,9 @@ impl Inner {
                     None => {}
                 }
             }
+            let now = self.clock.now();
             if over < Over::Judged
-                && let Some(error) = flights.failures.told(key, self.clock.now())
+                && let Some(error) = flights.failures.told(key, now)
             {
                 return Err(error);
             }
@@ -110,7 +113,7 @@ impl Inner {
                 // A load that has begun may have read what this caller knows to be old.
                 look.caller.sight = Sight::Later;
             }
-            let place = flights.join(key, look.caller, self.clock.now(), policy.load_timeout);
+            let place = flights.join(key, look.caller, now, policy.load_timeout);
             if let Some(found) = &mut look.found {
                 found.is_doubtful = flights.changes(key) != look.caller.changes;
             }
@@ -124,8 +127,9 @@ impl Inner {
                         && !ask.force
                         && after.is_none()
                         && (was_known || look.caller.sight == Sight::Local)
+                        && !self.is_absent_now(key, now)
                     {
-                        let again = self.look::<T>(key, policy.early, false).await?;
+                        let again = Box::pin(self.look::<T>(key, policy.early)).await?;
                         if again
                             .found
                             .as_ref()
@@ -225,6 +229,20 @@ impl Inner {
         stale: Option<&Candidate<T>>,
         policy: &Policy,
     ) -> Result<Waited<T>> {
+        match follow.landed() {
+            Some(landing) if stale.is_none() || !matches!(landing, Landing::Failed(_)) => {
+                self.landed_as(follow, landing).map(Waited::Landed)
+            }
+            _ => Box::pin(self.wait_or_fall_back(follow, stale, policy)).await,
+        }
+    }
+
+    async fn wait_or_fall_back<T: Cacheable>(
+        self: &Arc<Self>,
+        follow: &mut Follow,
+        stale: Option<&Candidate<T>>,
+        policy: &Policy,
+    ) -> Result<Waited<T>> {
         let flight = Arc::clone(&follow.flight);
         let key = &flight.key;
         let Some(stale) = stale.filter(|stale| stale.decision != Decision::Fresh) else {
@@ -261,16 +279,22 @@ impl Inner {
 
     /// Waits for a flight, for as long as it may take. Past its deadline the key is freed for the next caller.
     pub(super) async fn land<T: Cacheable>(&self, follow: &mut Follow) -> Result<Landed<T>> {
-        let flight = Arc::clone(&follow.flight);
         let landing = if let Some(landing) = follow.landed() {
             landing
         } else {
+            let flight = Arc::clone(&follow.flight);
             let left = flight.deadline.saturating_since(self.clock.now());
             match self.within(left, follow.landing()).await? {
                 Some(landing) => landing,
                 None => return Err(self.expire_flight(&flight)),
             }
         };
+        self.landed_as(follow, landing)
+    }
+
+    /// How a flight landed for who follows it.
+    fn landed_as<T: Cacheable>(&self, follow: &Follow, landing: Landing) -> Result<Landed<T>> {
+        let key = &follow.flight.key;
         let (value, kept, late) = match landing {
             Landing::Value(value, kept) => (value, kept, false),
             Landing::Late(value, why) => (value, Kept::No(why), !follow.early),
@@ -280,7 +304,7 @@ impl Inner {
             Landing::Nothing => return Ok(Landed::Nothing),
         };
         let typed = value.open().and_then(|opened| {
-            self.note_loaded(&flight.key, opened.meta(), kept);
+            self.note_loaded(key, opened.meta(), kept);
             opened.into_typed::<T>()
         });
         match typed {
@@ -288,7 +312,7 @@ impl Inner {
             Ok(value) => Ok(Landed::Value(value, kept)),
             // Loaded as another type, which this one does not decode from: a miss, as it would be from the store.
             Err(error) => {
-                self.undecodable(&flight.key, &error);
+                self.undecodable(key, &error);
                 Ok(Landed::Again)
             }
         }

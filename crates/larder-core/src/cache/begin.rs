@@ -8,7 +8,7 @@ use super::{
     inner::Inner,
     lease::{Over, Taken},
     look::Fencing,
-    stamps::Confirmed,
+    stamps::{ClearBy, Confirmed},
 };
 use crate::{
     Cacheable, Coalesce, EarlyRefresh, Key, NotKept, Timestamp, decide::Decision, flight::LeaderGuard,
@@ -20,6 +20,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(4);
 const LONGEST_WAIT: Duration = Duration::from_millis(128);
 
 /// A load that may begin.
+#[derive(Default)]
 pub(super) struct Start {
     pub(super) lease: Option<Box<Held>>,
     /// Why its result cannot be kept, if that is known already.
@@ -35,7 +36,7 @@ impl Start {
     /// Gives the lease back, where there is one.
     pub(super) async fn give_up(self) {
         if let Some(lease) = self.lease {
-            lease.give_back().await;
+            Box::pin(lease.give_back()).await;
         }
     }
 }
@@ -71,6 +72,27 @@ impl Inner {
     /// Makes a load begin, as its leader; `None` if there is a value by now. `lasts` is how long its lease holds unless it is
     /// renewed.
     pub(super) async fn begin<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: &mut Lead<T>,
+        policy: &Policy,
+        lasts: Duration,
+    ) -> Option<Start> {
+        match self.begin_now(lead, policy) {
+            Some(start) => Some(start),
+            // Apart, as all that may be needed makes a large future.
+            None => Box::pin(self.begin_slowly(lead, policy, lasts)).await,
+        }
+    }
+
+    /// A load that begins without asking the store for anything.
+    fn begin_now<T>(&self, lead: &Lead<T>, policy: &Policy) -> Option<Start> {
+        let waits = lead.after.is_some() || lead.recheck || self.fencing == Fencing::Lease;
+        let has_stamps =
+            self.clear_by == ClearBy::Stamps || !policy.tags.is_empty() || self.reads_epoch(policy);
+        (!waits && !has_stamps).then(|| self.go(&lead.guard, Start::default()))
+    }
+
+    async fn begin_slowly<T: Cacheable>(
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
@@ -172,11 +194,7 @@ impl Inner {
     ) -> Result<Start, (Start, Next)> {
         let key = lead.guard.key().clone();
         let (stamps, refused) = self.stamps_for(&key, policy).await;
-        let epoch = if policy.late_tags || self.handle.flights.late_tags.load(Ordering::Relaxed) > 0 {
-            self.read_epoch().await.ok()
-        } else {
-            None
-        };
+        let epoch = if self.reads_epoch(policy) { self.read_epoch().await.ok() } else { None };
         let held = stamps.iter().map(|confirmed| confirmed.stamp.clone()).collect();
         let start = Start { refused, ..self.start_under(lead, policy, stamps, epoch) };
         if self.fencing == Fencing::Process {
@@ -203,9 +221,14 @@ impl Inner {
         }
     }
 
+    /// Whether tags may become known during the load.
+    fn reads_epoch(&self, policy: &Policy) -> bool {
+        policy.late_tags || self.handle.flights.late_tags.load(Ordering::Relaxed) > 0
+    }
+
     /// What to do where the lease could not be had.
     async fn next<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>) -> Next {
-        let Ok(look) = self.look::<T>(lead.guard.key(), EarlyRefresh::Never, false).await else {
+        let Ok(look) = self.look::<T>(lead.guard.key(), EarlyRefresh::Never).await else {
             return Next::Alone(NotKept::StoreFailed);
         };
         if look.is_blind {
@@ -257,7 +280,7 @@ impl Inner {
     }
 
     async fn has_fresh<T: Cacheable>(self: &Arc<Self>, key: &Key) -> bool {
-        let look = self.look::<T>(key, EarlyRefresh::Never, false).await;
+        let look = self.look::<T>(key, EarlyRefresh::Never).await;
         look.is_ok_and(|look| look.found.is_some_and(|found| found.decision == Decision::Fresh))
     }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Cache, CacheBuilder, inner::Inner, look::Fencing, marks::Remembered, stamps::ClearBy};
-use crate::{Error, ErrorKind, Expiry, Namespace, Operations, Result, SystemClock, Timeout};
+use crate::{
+    EntryOptions, Error, ErrorKind, Expiry, Namespace, Operations, Result, SystemClock, Timeout,
+    policy::Policy,
+};
 
 impl CacheBuilder {
     /// The cache. A setting out of range is an error of kind [`Config`](ErrorKind::Config) that names it.
@@ -80,6 +83,9 @@ impl CacheBuilder {
         self.handle.limits.add(self.operation_timeout);
         let shares =
             self.handle.capabilities.shared() && self.handle.capabilities.supports(Operations::VERSIONS);
+        let default_options = self.default_options.without_timeouts();
+        let default_policy =
+            Policy::resolve(&EntryOptions::new(), &default_options, default_expiry, self.load_timeout);
         let inner = Inner {
             fencing: if shares { Fencing::Lease } else { Fencing::Process },
             coalesce: self.coalesce,
@@ -89,13 +95,14 @@ impl CacheBuilder {
             lease_timeout: self.lease_timeout,
             clock_skew: self.clock_skew,
             root: namespace.clone(),
-            refreshes_early: self.default_options.refreshes_early(),
+            refreshes_early: default_options.refreshes_early(),
             detached: Arc::new(tokio::sync::Semaphore::new(self.max_detached)),
             max_detached: self.max_detached,
             weighs: self.handle.capabilities.weighs(),
             handle: self.handle,
             default_expiry,
-            default_options: self.default_options.without_timeouts(),
+            default_options,
+            default_policy: Arc::new(default_policy),
             codec: self.codec,
             operation_timeout: self.operation_timeout,
             bulk_timeout: self.bulk_timeout,

@@ -118,6 +118,10 @@ impl Link {
         LOADING.scope(self, load).await
     }
 
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
     /// What the load has read so far.
     pub(super) fn depends_on(&self) -> Depends {
         self.depends().clone()

@@ -1,12 +1,12 @@
 //! Loads under way: in a task of their own, in the caller, or for one caller alone.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use super::{
     approach::{Approach, Ask, Landed, Lead, Waited, dropped, load_timed_out},
     begin::Start,
     chain::Chain,
-    commit::{Loader, Ran},
+    commit::Ran,
     inner::Inner,
     look::Candidate,
     watch::while_watched,
@@ -34,10 +34,10 @@ impl Inner {
             (ask.known_miss, ask.counted) = (false, true);
             let mut lead = match self.approach(again).await? {
                 Approach::Done(outcome) => return Ok(outcome),
-                Approach::Alone => return self.load_alone(key, policy, bound(loader, None)).await,
+                Approach::Alone => return Box::pin(self.load_alone(key, policy, loader)).await,
                 Approach::Behind(outcome, lead) => {
                     lead.guard.flight().stay();
-                    let task = Arc::clone(self).refresh(lead, policy.clone(), Chain::outside(), loader);
+                    let task = Arc::clone(self).refresh(lead, Arc::clone(policy), Chain::outside(), loader);
                     // A failure to start it drops the lead: the next caller refreshes.
                     let _ = self.start(task);
                     return Ok(outcome);
@@ -48,8 +48,8 @@ impl Inner {
             let mut follow = FlightTable::follow(lead.guard.flight());
             let stale = lead.stale;
             let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
-            let loader = bound(loader, prior);
-            let task = Arc::clone(self).fly(lead.guard, start, policy.clone(), Chain::current(), loader);
+            let (inner, policy_of_task) = (Arc::clone(self), Arc::clone(policy));
+            let task = inner.fly(lead.guard, start, policy_of_task, Chain::current(), loader, prior);
             self.start(task)?;
             // A load that waits for nothing has landed once its task had its turn, and needs no timer.
             tokio::task::yield_now().await;
@@ -75,7 +75,7 @@ impl Inner {
     async fn refresh<T: Cacheable>(
         self: Arc<Self>,
         mut lead: Lead<T>,
-        policy: Policy,
+        policy: Arc<Policy>,
         chain: Chain,
         loader: Renewer<'static, T>,
     ) {
@@ -85,23 +85,31 @@ impl Inner {
             return start.give_up().await;
         }
         let prior = lead.stale.as_ref().map(|stale| Arc::clone(&stale.value));
-        self.fly(lead.guard, start, policy, chain, bound(loader, prior)).await;
+        self.fly(lead.guard, start, policy, chain, loader, prior).await;
     }
 
     /// A load in its own task. It ends early when nobody waits for it any more, and where its time is over.
-    async fn fly<T: Cacheable>(
+    fn fly<T: Cacheable>(
         self: Arc<Self>,
         guard: LeaderGuard,
         mut start: Start,
-        policy: Policy,
+        policy: Arc<Policy>,
         chain: Chain,
-        loader: Loader<'static, Loaded<T>>,
-    ) {
-        let guards = [&guard];
-        let load = self.run_loader(&guards, vec![guard.key().clone()], chain, loader);
-        let load = while_watched(&guards, self.while_held(&mut start.lease, load));
-        let Ran { result, took, depends } =
-            match self.within(guard.flight().deadline.saturating_since(self.clock.now()), load).await {
+        loader: Renewer<'static, T>,
+        prior: Option<Arc<T>>,
+    ) -> impl Future<Output = ()> + Send {
+        let keys = vec![guard.key().clone()];
+        // Its size is a part of what a miss costs. An `async fn` would have room for its arguments twice, as has a future for
+        // another one that it is given by value: so each is pinned where it is made.
+        async move {
+            let guards = [&guard];
+            let ran = {
+                let load = pin!(self.run_loader(&guards, keys, chain, move || loader(prior)));
+                let load = pin!(self.while_held(&mut start.lease, load));
+                let load = pin!(while_watched(&guards, load));
+                self.by(guard.flight().deadline, load).await
+            };
+            let Ran { result, took, depends } = match ran {
                 Ok(Some(Some(ran))) => ran,
                 // Nobody waits for it any more.
                 Ok(Some(None)) => return start.give_up().await,
@@ -112,15 +120,16 @@ impl Inner {
                 }
                 Err(no_timer) => return guard.land(Landing::Failed(no_timer)),
             };
-        match result {
-            Ok(found) => {
-                let landing = self.keep(&guard, start, found, &policy, took, depends).await;
-                self.landed(guard, landing, took);
-            }
-            Err(error) => {
-                self.remember(guard.flight(), &error, &policy);
-                guard.land(Landing::Failed(error));
-                start.give_up().await;
+            match result {
+                Ok(found) => {
+                    let landing = self.keep(&guard, start, found, &policy, took, depends).await;
+                    self.landed(guard, landing, took);
+                }
+                Err(error) => {
+                    self.remember(guard.flight(), &error, &policy);
+                    guard.land(Landing::Failed(error));
+                    start.give_up().await;
+                }
             }
         }
     }
@@ -166,7 +175,7 @@ impl Inner {
             (ask.known_miss, ask.counted) = (false, true);
             let mut lead = match self.approach(again).await? {
                 Approach::Done(outcome) => return Ok(outcome),
-                Approach::Alone => return self.load_alone(key, policy, bound(loader, None)).await,
+                Approach::Alone => return Box::pin(self.load_alone(key, policy, loader)).await,
                 // A loader that borrows never runs behind: it runs now, with the stale entry to fall back on.
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
@@ -185,9 +194,13 @@ impl Inner {
         let Lead { guard, stale, .. } = lead;
         let guards = [&guard];
         let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
-        let ran = self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), bound(loader, prior));
-        let ran = self.while_held(&mut start.lease, ran);
-        let result = match self.within(policy.load_timeout, ran).await {
+        let ran = {
+            let load = move || loader(prior);
+            let load = pin!(self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), load));
+            let load = pin!(self.while_held(&mut start.lease, load));
+            self.within(policy.load_timeout, load).await
+        };
+        let result = match ran {
             Ok(Some(Ran { result, took, depends })) => result.map(|found| (found, took, depends)),
             Ok(None) => Err(self.expire_flight(guard.flight())),
             Err(no_timer) => Err(no_timer),
@@ -241,9 +254,9 @@ impl Inner {
         &self,
         key: &Key,
         policy: &Policy,
-        loader: Loader<'_, Loaded<T>>,
+        loader: Renewer<'_, T>,
     ) -> Result<Outcome<T>> {
-        let load = self.run_loader(&[], vec![key.clone()], Chain::current(), loader);
+        let load = pin!(self.run_loader(&[], vec![key.clone()], Chain::current(), || loader(None)));
         let Some(Ran { result, took, depends }) = self.within(policy.load_timeout, load).await? else {
             let error = load_timed_out(policy.load_timeout);
             self.load_failed(key, policy.load_timeout, &error);
@@ -258,9 +271,4 @@ impl Inner {
         self.loaded(key, took, kept);
         Ok(Outcome::new(found.value, Source::Loaded(kept)))
     }
-}
-
-/// The loader with what it is to renew.
-fn bound<T: Cacheable>(loader: Renewer<'_, T>, prior: Option<Arc<T>>) -> Loader<'_, Loaded<T>> {
-    Box::new(move || loader(prior))
 }

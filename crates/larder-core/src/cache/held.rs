@@ -6,7 +6,8 @@ use futures_util::future::{Either, join_all, select};
 
 use super::{inner::Inner, ops::Operation};
 use crate::{
-    EntryMeta, Expiry, Key, Result, Timestamp, Value, Version, entry::Stamp, flight::Nonce, value::Opened,
+    BoxFuture, EntryMeta, Expiry, Key, Result, Timestamp, Value, Version, entry::Stamp, flight::Nonce,
+    value::Opened,
 };
 
 /// A lease that this process holds. Dropped before [`commit`](Held::commit) or [`give_back`](Held::give_back), it is given
@@ -38,12 +39,15 @@ pub(super) enum Base {
 
 impl Inner {
     /// Runs `load` and renews the lease that it holds, until it ends.
-    pub(super) async fn while_held<L>(
-        &self,
-        held: &mut Option<Box<Held>>,
-        load: impl Future<Output = L>,
-    ) -> L {
-        self.while_all_held(std::slice::from_mut(held), load).await
+    pub(super) fn while_held<'a, L: Send + 'a, F: Future<Output = L> + Send + 'a>(
+        &'a self,
+        held: &'a mut Option<Box<Held>>,
+        load: F,
+    ) -> Either<F, BoxFuture<'a, L>> {
+        match held {
+            None => Either::Left(load),
+            held => Either::Right(Box::pin(self.while_all_held(std::slice::from_mut(held), load))),
+        }
     }
 
     /// The same for the leases of a batch.
@@ -54,12 +58,7 @@ impl Inner {
     ) -> L {
         let mut load = pin!(load);
         loop {
-            let mut lasting = Vec::with_capacity(held.len());
-            for lease in held.iter_mut().flatten() {
-                if lease.is_held() {
-                    lasting.push(lease);
-                }
-            }
+            let lasting: Vec<_> = held.iter_mut().flatten().filter(|lease| lease.is_held()).collect();
             let Some(rest) = lasting.first().map(|lease| lease.lasts / 3) else { return load.await };
             match select(load.as_mut(), self.clock.sleep(rest)).await {
                 Either::Left((output, _)) => return output,

@@ -22,6 +22,8 @@ pub(super) struct Inner {
     pub(super) handle: StoreHandle,
     pub(super) default_expiry: Expiry,
     pub(super) default_options: EntryOptions,
+    /// What holds where a caller asks for nothing of its own.
+    pub(super) default_policy: Arc<Policy>,
     /// Whether those refresh entries before they are stale.
     pub(super) refreshes_early: bool,
     /// The namespace of the cache as it was built: tags are its own.
@@ -65,11 +67,14 @@ impl Drop for Inner {
 
 impl Inner {
     /// What holds for a load or write with these options. One out of range is an error that names it.
-    pub(super) fn policy(&self, options: &EntryOptions) -> Result<Policy> {
+    pub(super) fn policy(&self, options: &EntryOptions) -> Result<Arc<Policy>> {
+        if options.is_empty() {
+            return Ok(Arc::clone(&self.default_policy));
+        }
         options.check()?;
         let policy = Policy::resolve(options, &self.default_options, self.default_expiry, self.load_timeout);
         check_tags_len(policy.tags.len())?;
-        Ok(policy)
+        Ok(Arc::new(policy))
     }
 
     /// Turns a value into what the store is given, with its expiry. Plain integers become counters, where they need none of

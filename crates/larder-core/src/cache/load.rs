@@ -3,7 +3,9 @@
 use std::{future::Future, sync::Arc};
 
 use super::{Cache, approach::Ask, commit::loader_failed, fly::Renewer};
-use crate::{BoxError, Cacheable, EntryOptions, IntoKey, IntoLoaded, Key, Outcome, Result, Source};
+use crate::{
+    BoxError, BoxFuture, Cacheable, EntryOptions, IntoKey, IntoLoaded, Key, Outcome, Result, Source,
+};
 
 impl Cache {
     /// The value under `key`, or what `loader` loads, which is then kept for the cache's default timeout.
@@ -46,7 +48,7 @@ impl Cache {
         // Not by way of `get_or_load_with`: a future in a future is one more to move on every hit.
         match self.begin_load(key, EntryOptions::new()) {
             Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
-            Err(begun) => Box::pin(self.go_on_shared(begun, loader)).await,
+            Err(begun) => self.go_on_shared(begun, renewing(loader)).await,
         }
     }
 
@@ -74,7 +76,7 @@ impl Cache {
     {
         match self.begin_load(key, options.into()) {
             Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
-            Err(begun) => Box::pin(self.go_on_shared(begun, loader)).await,
+            Err(begun) => self.go_on_shared(begun, renewing(loader)).await,
         }
     }
 
@@ -105,7 +107,7 @@ impl Cache {
     {
         match self.begin_load(key, EntryOptions::new()) {
             Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
-            Err(begun) => Box::pin(self.go_on_scoped(begun, loader)).await,
+            Err(begun) => self.go_on_scoped(begun, renewing(loader)).await,
         }
     }
 
@@ -132,7 +134,7 @@ impl Cache {
     {
         match self.begin_load(key, options.into()) {
             Ok(hit) => Ok(Outcome::new(hit, Source::Hit)),
-            Err(begun) => Box::pin(self.go_on_scoped(begun, loader)).await,
+            Err(begun) => self.go_on_scoped(begun, renewing(loader)).await,
         }
     }
 
@@ -150,43 +152,40 @@ impl Cache {
         }
     }
 
-    async fn go_on_shared<R, E, Fut>(
-        &self,
+    // Apart, and given loaders with their types erased: these make large futures, one for each type of value.
+    fn go_on_shared<'a, T: Cacheable>(
+        &'a self,
         begun: Box<Begun>,
-        loader: impl FnOnce() -> Fut + Send + 'static,
-    ) -> Result<Outcome<R::Value>>
-    where
-        R: IntoLoaded,
-        E: Into<BoxError>,
-        Fut: Future<Output = Result<R, E>> + Send + 'static,
-    {
-        let Begun { key, options, known_miss } = *begun;
-        let (key, policy) = (key?, self.inner.policy(&options)?);
-        let ask = Ask { known_miss, ..Ask::new(&key, &policy) };
-        let loader: Renewer<'static, R::Value> = Box::new(|_| {
-            Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
-        });
-        self.inner.load_shared(ask, loader).await
+        loader: Renewer<'static, T>,
+    ) -> BoxFuture<'a, Result<Outcome<T>>> {
+        Box::pin(async move {
+            let (key, policy) = (begun.key?, self.inner.policy(&begun.options)?);
+            let ask = Ask { known_miss: begun.known_miss, ..Ask::new(&key, &policy) };
+            self.inner.load_shared(ask, loader).await
+        })
     }
 
-    async fn go_on_scoped<R, E, Fut>(
-        &self,
+    fn go_on_scoped<'a, T: Cacheable>(
+        &'a self,
         begun: Box<Begun>,
-        loader: impl FnOnce() -> Fut + Send,
-    ) -> Result<Outcome<R::Value>>
-    where
-        R: IntoLoaded,
-        E: Into<BoxError>,
-        Fut: Future<Output = Result<R, E>> + Send,
-    {
-        let Begun { key, options, known_miss } = *begun;
-        let (key, policy) = (key?, self.inner.policy(&options)?);
-        let ask = Ask { known_miss, ..Ask::new(&key, &policy) };
-        let loader: Renewer<'_, R::Value> = Box::new(|_| {
-            Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) })
-        });
-        self.inner.load_scoped(ask, loader).await
+        loader: Renewer<'a, T>,
+    ) -> BoxFuture<'a, Result<Outcome<T>>> {
+        Box::pin(async move {
+            let (key, policy) = (begun.key?, self.inner.policy(&begun.options)?);
+            let ask = Ask { known_miss: begun.known_miss, ..Ask::new(&key, &policy) };
+            self.inner.load_scoped(ask, loader).await
+        })
     }
+}
+
+/// A loader that renews nothing.
+fn renewing<'a, R, E, Fut>(loader: impl FnOnce() -> Fut + Send + 'a) -> Renewer<'a, R::Value>
+where
+    R: IntoLoaded,
+    E: Into<BoxError>,
+    Fut: Future<Output = Result<R, E>> + Send + 'a,
+{
+    Box::new(|_| Box::pin(async { loader().await.map(IntoLoaded::into_loaded).map_err(loader_failed) }))
 }
 
 /// What a load goes on with when it was no hit.

@@ -186,7 +186,7 @@ impl Inner {
     async fn load_many<T: Cacheable>(
         self: &Arc<Self>,
         asked: Vec<Asked>,
-        policy: Policy,
+        policy: Arc<Policy>,
         mut loader: BatchLoader<T>,
     ) -> Results<T> {
         let mut results = Vec::with_capacity(asked.len());

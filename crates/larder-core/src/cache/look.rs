@@ -81,12 +81,8 @@ impl Inner {
         self: &Arc<Self>,
         key: &Key,
         early: EarlyRefresh,
-        known_miss: bool,
     ) -> Result<Look<T>> {
         let flights = &self.handle.flights;
-        if known_miss {
-            return Ok(nothing(Caller { changes: u64::MAX, begun: 0, sight: self.sight(None) }, true));
-        }
         // Before the read: whatever changes the store after it makes the leader read again.
         let caller =
             Caller { changes: flights.changes(key), begun: flights.begun(), sight: self.sight(None) };
@@ -99,6 +95,16 @@ impl Inner {
             None => self.point(Operation::idempotent("get"), self.handle.store.get(key)).await,
         };
         self.see(key, early, value, caller).await
+    }
+
+    /// What a read says that found nothing a moment ago. It cannot say what has changed since.
+    pub(super) fn missed<T>(&self) -> Look<T> {
+        nothing(Caller { changes: u64::MAX, begun: 0, sight: self.sight(None) }, true)
+    }
+
+    /// Whether it is known without I/O that the store has nothing.
+    pub(super) fn is_absent_now(&self, key: &Key, now: Timestamp) -> bool {
+        self.handle.flights.quarantine.is_empty() && matches!(self.handle.store.peek(key, now), Some(None))
     }
 
     /// As [`look`](Self::look) for many keys, in one call to the store.
@@ -242,7 +248,7 @@ impl Inner {
         why: StaleWhy,
     ) -> Option<Outcome<T>> {
         let key = &flight.key;
-        let look = self.look::<T>(key, EarlyRefresh::Never, false).await.ok()?;
+        let look = self.look::<T>(key, EarlyRefresh::Never).await.ok()?;
         let now = self.clock.now();
         if let Some(found) = look.found {
             let is_fresh = found.decision == Decision::Fresh;

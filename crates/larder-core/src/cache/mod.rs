@@ -18,6 +18,7 @@ mod load_many;
 mod look;
 mod marks;
 mod ops;
+mod prepare;
 mod promises;
 mod read;
 mod refresh;

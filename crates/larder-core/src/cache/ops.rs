@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::inner::Inner;
-use crate::{BoxFuture, Error, ErrorKind, Result, spawn};
+use crate::{BoxFuture, Error, ErrorKind, Result, Timestamp, spawn};
 
 /// An operation on the store, as far as a timeout is concerned.
 #[derive(Clone, Copy)]
@@ -30,21 +30,21 @@ impl Operation {
 
 impl Inner {
     /// A point operation or batch, within the operation timeout. Its error is counted.
-    pub(super) async fn point<T>(
+    pub(super) fn point<T>(
         &self,
         operation: Operation,
         call: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.bounded(operation, self.operation_timeout, call).await
+    ) -> impl Future<Output = Result<T>> {
+        self.bounded(operation, self.operation_timeout, call)
     }
 
     /// `clear` and `keys`, within their own timeout.
-    pub(super) async fn bulk<T>(
+    pub(super) fn bulk<T>(
         &self,
         operation: Operation,
         call: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.bounded(operation, self.bulk_timeout, call).await
+    ) -> impl Future<Output = Result<T>> {
+        self.bounded(operation, self.bulk_timeout, call)
     }
 
     async fn bounded<T>(
@@ -80,18 +80,41 @@ impl Inner {
         if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
             return Ok(Some(output));
         }
+        self.timed(limit, future).await
+    }
+
+    /// Waits for a future that has been polled.
+    async fn timed<T>(
+        &self,
+        limit: Duration,
+        mut future: impl Future<Output = T> + Unpin,
+    ) -> Result<Option<T>> {
         if self.clock.is_real() {
             spawn::current()?;
         }
         let mut timer = self.clock.sleep(limit);
         Ok(poll_fn(|context| {
             // The future first: one that is ready as its time ends is in time.
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
+            if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
                 return Poll::Ready(Some(output));
             }
             timer.as_mut().poll(context).map(|()| None)
         })
         .await)
+    }
+
+    /// As [`within`](Self::within), until `deadline`.
+    pub(super) async fn by<T>(
+        &self,
+        deadline: Timestamp,
+        future: impl Future<Output = T>,
+    ) -> Result<Option<T>> {
+        let mut future = pin!(future);
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return Ok(Some(output));
+        }
+        let left = deadline.saturating_since(self.clock.now());
+        Box::pin(self.timed(left, future)).await
     }
 
     /// Carries `work` to its end even if the caller goes away: in the caller while it does not wait for anything, else in

@@ -3,6 +3,7 @@
 use std::{
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,7 +13,7 @@ use super::{
     approach::{Landed, Lead, Waited, dropped},
     begin::{Begin, Start},
     chain::Chain,
-    commit::{Loader, Ran, panicked},
+    commit::{Ran, panicked},
     inner::Inner,
     lease::Over,
     load_many::{Asked, BatchLoader, LoadedBatch, Results},
@@ -20,7 +21,7 @@ use super::{
     watch::while_watched,
 };
 use crate::{
-    Cacheable, Error, ErrorKind, Key, Outcome, Result, Source,
+    BoxFuture, Cacheable, Error, ErrorKind, Key, Outcome, Result, Source,
     decide::Decision,
     flight::{FlightTable, Follow, Landing, LeaderGuard, Place, Sight},
     policy::Policy,
@@ -60,7 +61,7 @@ impl Inner {
     pub(super) async fn load_round<T: Cacheable>(
         self: &Arc<Self>,
         asked: Vec<Asked>,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         loader: &mut BatchLoader<T>,
         results: &mut Results<T>,
     ) -> Vec<Asked> {
@@ -115,7 +116,7 @@ impl Inner {
     fn take_off<T: Cacheable>(
         self: &Arc<Self>,
         led: Vec<(Lead<T>, Start, Asked)>,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         loader: &Shared<'_, T>,
     ) -> Result<Vec<Waiting<T>>, Results<T>> {
         if led.is_empty() {
@@ -134,7 +135,7 @@ impl Inner {
             (*loader)(texts)
         }));
         let load = called.unwrap_or_else(|panic| Box::pin(ready(Err(panicked(&*panic)))));
-        let task = Arc::clone(self).fly_many(flying, policy.clone(), Chain::current(), Box::new(|| load));
+        let task = Arc::clone(self).fly_many(flying, Arc::clone(policy), Chain::current(), load);
         match self.start(task) {
             Ok(()) => Ok(waiting),
             Err(error) => {
@@ -148,7 +149,7 @@ impl Inner {
         self: &Arc<Self>,
         mut lead: Lead<T>,
         asked: Asked,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         loader: &Shared<'_, T>,
     ) -> End<T> {
         let Some(start) = self.begin(&mut lead, policy, self.lease_timeout).await else { return Err(asked) };
@@ -159,7 +160,7 @@ impl Inner {
     }
 
     /// Waits for the load of a key.
-    async fn wait<T: Cacheable>(self: &Arc<Self>, waiting: Waiting<T>, policy: &Policy) -> End<T> {
+    async fn wait<T: Cacheable>(self: &Arc<Self>, waiting: Waiting<T>, policy: &Arc<Policy>) -> End<T> {
         let Waiting { mut follow, own, asked, stale } = waiting;
         let result = match self.land_or_fall_back(&mut follow, stale.as_ref(), policy).await {
             Ok(Waited::Outcome(outcome)) => Ok(Some(outcome)),
@@ -182,7 +183,7 @@ impl Inner {
         self: &Arc<Self>,
         asked: &mut Asked,
         mut look: Look<T>,
-        policy: &Policy,
+        policy: &Arc<Policy>,
     ) -> Result<BatchPlace<T>> {
         let (flights, key) = (&self.handle.flights, &asked.key);
         // A batch refreshes nothing behind: what may be served at once is.
@@ -232,16 +233,19 @@ impl Inner {
     async fn fly_many<T: Cacheable>(
         self: Arc<Self>,
         mut led: Vec<Led>,
-        policy: Policy,
+        policy: Arc<Policy>,
         chain: Chain,
-        loader: Loader<'static, LoadedBatch<T>>,
+        load: BoxFuture<'static, Result<LoadedBatch<T>>>,
     ) {
         let mut leases: Vec<_> = led.iter_mut().map(|led| led.start.lease.take()).collect();
         let guards: Vec<&LeaderGuard> = led.iter().map(|led| &led.guard).collect();
         let keys = guards.iter().map(|guard| guard.key().clone()).collect();
-        let load = self.run_loader(&guards, keys, chain, loader);
-        let load = while_watched(&guards, self.while_all_held(&mut leases, load));
-        let ran = self.within(policy.load_timeout, load).await;
+        let ran = {
+            let load = pin!(self.run_loader(&guards, keys, chain, || load));
+            let load = pin!(self.while_all_held(&mut leases, load));
+            let load = pin!(while_watched(&guards, load));
+            self.within(policy.load_timeout, load).await
+        };
         for (led, lease) in led.iter_mut().zip(leases) {
             led.start.lease = lease;
         }

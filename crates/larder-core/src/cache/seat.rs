@@ -41,7 +41,7 @@ pub struct Leader<T> {
     inner: Arc<Inner>,
     guard: LeaderGuard,
     start: Start,
-    policy: Policy,
+    policy: Arc<Policy>,
     since: Timestamp,
     value: PhantomData<fn() -> T>,
 }
@@ -80,13 +80,13 @@ impl Cache {
         loop {
             let ask = Ask { known_miss, counted, ..Ask::new(&key, &policy) };
             (known_miss, counted) = (false, true);
-            let mut lead = match Box::pin(self.inner.approach(ask)).await? {
+            let mut lead = match self.inner.approach(ask).await? {
                 Approach::Done(outcome) => return Ok(Seat::Ready(outcome)),
                 Approach::Alone => return Ok(Seat::Alone),
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
             // Nobody renews its lease: it has to last.
-            let start = Box::pin(self.inner.begin(&mut lead, &policy, policy.load_timeout)).await;
+            let start = self.inner.begin(&mut lead, &policy, policy.load_timeout).await;
             if let Some(start) = start {
                 return Ok(Seat::Leader(Leader {
                     inner: Arc::clone(&self.inner),
