@@ -69,18 +69,16 @@ enum Next {
 }
 
 impl Inner {
-    /// Makes a load begin, as its leader; `None` if there is a value by now. `lasts` is how long its lease holds unless it is
-    /// renewed.
+    /// Makes a load begin, as its leader; `None` if there is a value by now.
     pub(super) async fn begin<T: Cacheable>(
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
-        lasts: Duration,
     ) -> Option<Start> {
         match self.begin_now(lead, policy) {
             Some(start) => Some(start),
             // Apart, as all that may be needed makes a large future.
-            None => Box::pin(self.begin_slowly(lead, policy, lasts)).await,
+            None => Box::pin(self.begin_slowly(lead, policy)).await,
         }
     }
 
@@ -96,7 +94,6 @@ impl Inner {
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
-        lasts: Duration,
     ) -> Option<Start> {
         let flight = Arc::clone(lead.guard.flight());
         // The rest of its time is for the load itself.
@@ -111,7 +108,7 @@ impl Inner {
         }
         let mut wait = FIRST_WAIT;
         loop {
-            let (start, mut next) = match self.attempt(lead, policy, lasts).await {
+            let (start, mut next) = match self.attempt(lead, policy).await {
                 Ok(start) => return Some(start),
                 Err(without) => without,
             };
@@ -147,7 +144,6 @@ impl Inner {
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
-        lasts: Duration,
     ) -> Begin {
         if lead.after.is_some() {
             return Begin::Busy;
@@ -155,7 +151,7 @@ impl Inner {
         if self.is_there(lead).await {
             return Begin::There;
         }
-        match self.attempt(lead, policy, lasts).await {
+        match self.attempt(lead, policy).await {
             Ok(start) => Begin::Go(start),
             Err((_, Next::There)) => Begin::There,
             Err((_, Next::Again | Next::Wait)) => Begin::Busy,
@@ -190,7 +186,6 @@ impl Inner {
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
-        lasts: Duration,
     ) -> Result<Start, (Start, Next)> {
         let key = lead.guard.key().clone();
         let (stamps, refused) = self.stamps_for(&key, policy).await;
@@ -207,7 +202,7 @@ impl Inner {
         let (inner, taken) = (Arc::clone(self), key.clone());
         let (over, absent) = (lead.over, std::mem::take(&mut lead.absent));
         // To its end, even if the caller goes away: else a lease could be left behind, for others to wait for.
-        let take = async move { Ok(inner.take_lease(&taken, held, lasts, over, absent).await) };
+        let take = async move { Ok(inner.take_lease(&taken, held, over, absent).await) };
         match self.to_the_end(take).await {
             Ok(Taken::Held(lease)) => Ok(self.go(&lead.guard, Start { lease: Some(lease), ..start })),
             Ok(Taken::Busy) => {

@@ -34,15 +34,14 @@ impl CacheBuilder {
                 ));
             }
         }
-        if self.max_concurrent_loads == 0 || self.max_concurrent_loads > tokio::sync::Semaphore::MAX_PERMITS {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "`max_concurrent_loads` is {}: it must be from 1 to {}",
-                    self.max_concurrent_loads,
-                    tokio::sync::Semaphore::MAX_PERMITS
-                ),
-            ));
+        let most = tokio::sync::Semaphore::MAX_PERMITS;
+        for (name, is) in
+            [("max_concurrent_loads", self.max_concurrent_loads), ("max_detached", self.max_detached)]
+        {
+            if is == 0 || is > most {
+                let message = format!("`{name}` is {is}: it must be from 1 to {most}");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
         }
         if self.max_value_bytes == 0 {
             return Err(Error::new(ErrorKind::Config, "`max_value_bytes` is 0: it must be at least 1"));
@@ -52,16 +51,6 @@ impl CacheBuilder {
             return Err(Error::new(
                 ErrorKind::Config,
                 "`clear_by` is `stamps`: it needs a store with versions, which this one has not",
-            ));
-        }
-        if self.max_detached == 0 || self.max_detached > tokio::sync::Semaphore::MAX_PERMITS {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "`max_detached` is {}: it must be from 1 to {}",
-                    self.max_detached,
-                    tokio::sync::Semaphore::MAX_PERMITS
-                ),
             ));
         }
         let default_expiry = match self.default_timeout {

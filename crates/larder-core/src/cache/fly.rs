@@ -44,7 +44,7 @@ impl Inner {
                 }
                 Approach::Lead(lead) => lead,
             };
-            let Some(start) = self.begin(&mut lead, policy, self.lease_timeout).await else { continue };
+            let Some(start) = self.begin(&mut lead, policy).await else { continue };
             let mut follow = FlightTable::follow(lead.guard.flight());
             let stale = lead.stale;
             let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
@@ -79,7 +79,7 @@ impl Inner {
         chain: Chain,
         loader: Renewer<'static, T>,
     ) {
-        let Some(start) = self.begin(&mut lead, &policy, self.lease_timeout).await else { return };
+        let Some(start) = self.begin(&mut lead, &policy).await else { return };
         // A refresh that would keep nothing is for nobody.
         if start.refused.is_some() {
             return start.give_up().await;
@@ -179,7 +179,7 @@ impl Inner {
                 // A loader that borrows never runs behind: it runs now, with the stale entry to fall back on.
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
-            let Some(start) = self.begin(&mut lead, policy, self.lease_timeout).await else { continue };
+            let Some(start) = self.begin(&mut lead, policy).await else { continue };
             return self.load_here(lead, start, policy, loader).await;
         }
     }
@@ -195,10 +195,10 @@ impl Inner {
         let guards = [&guard];
         let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
         let ran = {
-            let load = move || loader(prior);
-            let load = pin!(self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), load));
-            let load = pin!(self.while_held(&mut start.lease, load));
-            self.within(policy.load_timeout, load).await
+            let scoped = move || loader(prior);
+            let scoped = pin!(self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), scoped));
+            let scoped = pin!(self.while_held(&mut start.lease, scoped));
+            self.within(policy.load_timeout, scoped).await
         };
         let result = match ran {
             Ok(Some(Ran { result, took, depends })) => result.map(|found| (found, took, depends)),

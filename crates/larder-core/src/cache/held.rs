@@ -16,7 +16,6 @@ pub(super) struct Held {
     inner: Arc<Inner>,
     key: Key,
     nonce: Nonce,
-    lasts: Duration,
     base: Base,
     /// The state that holds the lease; `None` once it is void.
     version: Option<Version>,
@@ -59,7 +58,10 @@ impl Inner {
         let mut load = pin!(load);
         loop {
             let lasting: Vec<_> = held.iter_mut().flatten().filter(|lease| lease.is_held()).collect();
-            let Some(rest) = lasting.first().map(|lease| lease.lasts / 3) else { return load.await };
+            if lasting.is_empty() {
+                return load.await;
+            }
+            let rest = self.lease_timeout / 3;
             match select(load.as_mut(), self.clock.sleep(rest)).await {
                 Either::Left((output, _)) => return output,
                 Either::Right(_) => {
@@ -80,7 +82,6 @@ impl Held {
         inner: &Arc<Inner>,
         key: &Key,
         nonce: Nonce,
-        lasts: Duration,
         base: Base,
         version: Version,
     ) -> Box<Self> {
@@ -88,7 +89,6 @@ impl Held {
             inner: Arc::clone(inner),
             key: key.clone(),
             nonce,
-            lasts,
             base,
             version: Some(version),
             is_unsure: false,
@@ -112,7 +112,7 @@ impl Held {
         }
         let Some(version) = self.version else { return };
         let now = self.inner.clock.now();
-        let Ok((value, expiry)) = self.inner.leased(&self.base, self.nonce, now, self.lasts) else { return };
+        let Ok((value, expiry)) = self.inner.leased(&self.base, self.nonce, now) else { return };
         // Until it is answered: the load may be dropped meanwhile.
         self.is_unsure = true;
         let call = self.inner.handle.store.replace(&self.key, &version, value, expiry);
@@ -155,7 +155,7 @@ impl Held {
         let written = self.put(value, expiry).await;
         self.is_over = written.is_ok();
         self.is_unsure |= written.is_err();
-        written
+        written // Where it failed, dropping this gives the lease back.
     }
 
     /// Ends the lease: the next one who misses takes its own.
@@ -177,8 +177,10 @@ impl Held {
                 (value, Expiry::until(ends, now))
             }
         };
-        // Its error is counted; what it means here is that the lease ends by itself.
-        let _ = self.put(value, expiry).await;
+        if self.put(value, expiry).await.is_err() {
+            // Others wait until it ends by itself.
+            self.inner.abandon(self.nonce);
+        }
         self.is_over = true;
     }
 }
@@ -188,11 +190,11 @@ impl Drop for Held {
         if self.is_over || !self.is_held() {
             return;
         }
+        self.inner.abandon(self.nonce);
         let rest = Box::new(Self {
             inner: Arc::clone(&self.inner),
             key: self.key.clone(),
             nonce: self.nonce,
-            lasts: self.lasts,
             base: self.base.clone(),
             version: self.version.take(),
             is_unsure: self.is_unsure,

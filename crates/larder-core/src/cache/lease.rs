@@ -4,7 +4,7 @@
 //! by `replace`, and readers go on serving that. Whatever is written under the key, or deletes it, voids the lease: the
 //! result is written by `replace` of exactly the state that took it, and then loses.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     held::{Base, Held},
@@ -52,14 +52,29 @@ impl Inner {
         self: &Arc<Self>,
         key: &Key,
         stamps: Vec<Stamp>,
-        lasts: Duration,
         over: Over,
-        mut absent: bool,
+        absent: bool,
     ) -> Taken {
         if self.handle.flights.quarantine.of(key) != Doubt::None {
             return Taken::Failed;
         }
         let nonce = self.random.nonce();
+        let taken = self.try_to_take(key, stamps, nonce, over, absent).await;
+        if matches!(taken, Taken::Failed) {
+            // It may stand there all the same, or yet appear.
+            self.abandon(nonce);
+        }
+        taken
+    }
+
+    async fn try_to_take(
+        self: &Arc<Self>,
+        key: &Key,
+        stamps: Vec<Stamp>,
+        nonce: Nonce,
+        over: Over,
+        mut absent: bool,
+    ) -> Taken {
         let mut lost = 0;
         for _ in 0..ROUNDS {
             let now = self.clock.now();
@@ -73,19 +88,19 @@ impl Inner {
                     Ok(Some((value, version))) => {
                         let base = match self.base_of(key, value, &stamps, nonce, over).await {
                             Found::Mine(base) => {
-                                return Taken::Held(Held::new(self, key, nonce, lasts, base, version));
+                                return Taken::Held(Held::new(self, key, nonce, base, version));
                             }
                             Found::Base(base) => base,
                             Found::Busy => return Taken::Busy,
                             Found::Unreadable => return Taken::Failed,
                         };
-                        let Ok((value, expiry)) = self.leased(&base, nonce, now, lasts) else {
+                        let Ok((value, expiry)) = self.leased(&base, nonce, now) else {
                             return Taken::Failed;
                         };
                         let call = self.handle.store.replace(key, &version, value, expiry);
                         match self.point(Operation::once("replace"), call).await {
                             Ok(Some(version)) => {
-                                return Taken::Held(Held::new(self, key, nonce, lasts, base, version));
+                                return Taken::Held(Held::new(self, key, nonce, base, version));
                             }
                             Ok(None) => continue,
                             // It may have run: then the next look finds our own mark.
@@ -98,17 +113,24 @@ impl Inner {
                     }
                 }
             };
-            let Ok((value, expiry)) = self.leased(&base, nonce, now, lasts) else { return Taken::Failed };
+            let Ok((value, expiry)) = self.leased(&base, nonce, now) else { return Taken::Failed };
             let added = self.point(Operation::once("add"), self.handle.store.add(key, value, expiry)).await;
             absent = false;
             match added {
-                Ok(Some(version)) => return Taken::Held(Held::new(self, key, nonce, lasts, base, version)),
+                Ok(Some(version)) => return Taken::Held(Held::new(self, key, nonce, base, version)),
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => lost += 1,
                 Err(_) => return Taken::Failed,
             }
         }
-        Taken::Busy
+        if lost > 0 { Taken::Failed } else { Taken::Busy }
+    }
+
+    /// From now on nobody in this process waits for this lease, wherever it is seen.
+    pub(super) fn abandon(&self, nonce: Nonce) {
+        let now = self.clock.now();
+        let until = now.saturating_add(self.lease_timeout).saturating_add(self.clock_skew);
+        self.handle.flights.abandoned.add(nonce, now, until);
     }
 
     /// What of an entry stays beside a new lease.
@@ -160,21 +182,16 @@ impl Inner {
         Found::Base(Base::Entry(opened.with_meta(meta.with_stamps(held).with_lease(None))))
     }
 
-    /// The mark of the lease on an entry, while it lasts.
+    /// The mark of the lease on an entry, while it lasts and, as far as this process knows, somebody holds it.
     pub(super) fn live_lease(&self, meta: &EntryMeta, now: Timestamp) -> Option<Nonce> {
         let lease = meta.lease()?;
-        (now < lease.deadline.saturating_add(self.clock_skew)).then_some(lease.nonce)
+        let lasts = now < lease.deadline.saturating_add(self.clock_skew);
+        (lasts && !self.handle.flights.abandoned.has(&lease.nonce)).then_some(lease.nonce)
     }
 
     /// The entry with a lease from now on, and when it may go.
-    pub(super) fn leased(
-        &self,
-        base: &Base,
-        nonce: Nonce,
-        now: Timestamp,
-        lasts: Duration,
-    ) -> Result<(Value, Expiry)> {
-        let deadline = now.saturating_add(lasts);
+    pub(super) fn leased(&self, base: &Base, nonce: Nonce, now: Timestamp) -> Result<(Value, Expiry)> {
+        let deadline = now.saturating_add(self.lease_timeout);
         let lease = Some(Lease { nonce, deadline });
         let ends = deadline.saturating_add(self.clock_skew);
         match base {

@@ -22,6 +22,7 @@ mod prepare;
 mod promises;
 mod read;
 mod refresh;
+mod renewal;
 mod replay;
 mod round;
 mod seat;

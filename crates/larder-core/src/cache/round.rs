@@ -82,7 +82,7 @@ impl Inner {
         // At the same time: each takes a lease of its own. None waits for another's, while it holds its own: two processes
         // could wait for each other.
         let begun = leading.into_iter().map(|(mut lead, asked)| async move {
-            let begin = self.begin_at_once(&mut lead, policy, self.lease_timeout).await;
+            let begin = self.begin_at_once(&mut lead, policy).await;
             (lead, begin, asked)
         });
         let (mut led, mut busy) = (Vec::new(), Vec::new());
@@ -152,7 +152,7 @@ impl Inner {
         policy: &Arc<Policy>,
         loader: &Shared<'_, T>,
     ) -> End<T> {
-        let Some(start) = self.begin(&mut lead, policy, self.lease_timeout).await else { return Err(asked) };
+        let Some(start) = self.begin(&mut lead, policy).await else { return Err(asked) };
         match self.take_off(vec![(lead, start, asked)], policy, loader) {
             Ok(mut own) => self.wait(own.remove(0), policy).await,
             Err(mut failed) => Ok(failed.remove(0)),

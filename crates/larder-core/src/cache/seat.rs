@@ -9,6 +9,7 @@ use super::{
     chain::Depends,
     commit::loader_failed,
     inner::Inner,
+    renewal::Renewal,
 };
 use crate::{
     BoxError, Cacheable, EntryOptions, Error, IntoKey, Kept, Loaded, NotKept, Outcome, Result, Source,
@@ -20,10 +21,6 @@ use crate::{
 /// What a caller who asked for a [seat](Cache::seat) is to do.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is matched at once where it is made: a box would cost more"
-)]
 pub enum Seat<T> {
     /// Serve this: the store had it, or another caller's load gave it.
     Ready(Outcome<T>),
@@ -41,6 +38,7 @@ pub struct Leader<T> {
     inner: Arc<Inner>,
     guard: LeaderGuard,
     start: Start,
+    renewal: Option<Renewal>,
     policy: Arc<Policy>,
     since: Timestamp,
     value: PhantomData<fn() -> T>,
@@ -85,13 +83,15 @@ impl Cache {
                 Approach::Alone => return Ok(Seat::Alone),
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
-            // Nobody renews its lease: it has to last.
-            let start = self.inner.begin(&mut lead, &policy, policy.load_timeout).await;
-            if let Some(start) = start {
+            let start = self.inner.begin(&mut lead, &policy).await;
+            if let Some(mut start) = start {
+                let deadline = lead.guard.flight().deadline;
+                let renewal = start.lease.take().map(|lease| Renewal::of(&self.inner, lease, deadline));
                 return Ok(Seat::Leader(Leader {
                     inner: Arc::clone(&self.inner),
                     guard: lead.guard,
                     start,
+                    renewal: renewal.transpose()?,
                     policy,
                     since: self.inner.clock.now(),
                     value: PhantomData,
@@ -133,7 +133,10 @@ impl<T: Cacheable> Leader<T> {
     /// ```
     pub async fn commit(self, value: Arc<T>, options: impl Into<EntryOptions>) -> Kept {
         let took = self.took();
-        let Self { inner, guard, start, policy, .. } = self;
+        let Self { inner, guard, mut start, renewal, policy, .. } = self;
+        if let Some(renewal) = renewal {
+            start.lease = renewal.end().await;
+        }
         let loaded = Loaded::shared(value).with_options(options.into());
         let depends = Depends { stamps: Vec::new(), until: Timestamp::MAX, spoilt: false };
         let landing = inner.keep_to_the_end(&guard, start, loaded, &policy, took, depends).await;

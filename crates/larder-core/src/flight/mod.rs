@@ -13,6 +13,7 @@
 //! Where other processes write to the store, this process does not see their invalidations: they void the lease that a load
 //! holds in the store. There a caller joins a load that has begun only if its own read, made after its call, saw that lease.
 
+mod abandoned;
 mod clears;
 mod failures;
 mod faults;
@@ -35,6 +36,7 @@ pub use self::faults::Faults;
 #[cfg(not(feature = "faults"))]
 pub(crate) use self::faults::Faults;
 pub(crate) use self::{
+    abandoned::Abandoned,
     failures::Failures,
     fence::Fence,
     follow::Follow,

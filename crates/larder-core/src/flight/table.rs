@@ -4,7 +4,7 @@ use std::{collections::HashMap, hash::BuildHasher};
 
 use tokio::sync::oneshot;
 
-use super::{Failures, Flight, Follow, Landing, clears::Clears, faults::Faults};
+use super::{Abandoned, Failures, Flight, Follow, Landing, clears::Clears, faults::Faults};
 use crate::{
     Error, Key, Namespace,
     quarantine::Quarantine,
@@ -29,6 +29,7 @@ pub(crate) struct FlightTable {
     hasher: Hasher,
     pub(super) clears: Clears,
     pub(crate) failures: Failures,
+    pub(crate) abandoned: Abandoned,
     /// Counts the loads that ever began.
     pub(super) begun: AtomicU64,
     /// Loads whose loaders run now, so that a hit outside of any need not ask whose part it is.
@@ -94,6 +95,7 @@ impl FlightTable {
             hasher: Hasher::default(),
             clears: Clears::default(),
             failures: Failures::default(),
+            abandoned: Abandoned::default(),
             begun: AtomicU64::new(0),
             loading: AtomicUsize::new(0),
             late_tags: AtomicUsize::new(0),

@@ -132,3 +132,58 @@ async fn a_load_that_is_dropped_while_it_renews_gives_its_lease_back() {
         assert!(cluster.stored(&a.cache, "a").await.is_none(), "the lease is still there");
     }
 }
+
+/// Loads as soon as tasks have had their turns: no time passes, so that whoever waits for a lease does not get there.
+async fn loads_at_once(rig: &Rig, value: &'static str) -> Source {
+    let gate = Gate::new();
+    gate.open();
+    let task = load(rig, "a", &gate, value);
+    settle().await;
+    assert!(task.is_finished(), "{value}: it waits");
+    task.await.unwrap().unwrap().source()
+}
+
+#[tokio::test]
+async fn a_process_does_not_wait_for_a_lease_that_it_took_without_knowing() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    a.store.once("add", Act::FailAfter(ErrorKind::Ambiguous));
+    a.store.always("get_versioned", Act::Fail(ErrorKind::Unavailable));
+    assert_eq!(loads(&a, "first").await, FAILED);
+    assert!(cluster.stored(&a.cache, "a").await.is_some(), "the lease is there");
+    a.store.calm();
+    let other = Gate::new();
+    other.open();
+    let other = load(&b, "a", &other, "from b");
+    settle().await;
+    assert!(!other.is_finished(), "another process cannot know");
+    assert_eq!(loads_at_once(&a, "second").await, LOADED);
+    assert_eq!(cluster.end(other).await.unwrap().source(), Source::Hit);
+}
+
+#[tokio::test]
+async fn a_process_does_not_wait_for_a_lease_that_it_could_not_give_back() {
+    for is_stale in [false, true] {
+        let cluster = Cluster::new();
+        let a = cluster.process();
+        if is_stale {
+            let options =
+                EntryOptions::new().timeout(Duration::from_secs(1)).stale_if_error(Duration::from_mins(1));
+            a.cache.set_with("a", "old".to_owned(), options).await.unwrap();
+            cluster.clock.advance(Duration::from_secs(2));
+        }
+        let gate = Gate::new();
+        let task = load(&a, "a", &gate, "first");
+        gate.reached().await;
+        for operation in ["replace", "get_versioned"] {
+            a.store.always(operation, Act::Fail(ErrorKind::Unavailable));
+        }
+        gate.open();
+        assert_eq!(task.await.unwrap().unwrap().source(), FAILED);
+        settle().await;
+        assert!(cluster.stored(&a.cache, "a").await.is_some(), "the lease is there");
+        a.store.calm();
+        assert_eq!(loads_at_once(&a, "second").await, LOADED, "{is_stale}");
+        assert_eq!(*a.cache.get::<String>("a").await.unwrap().unwrap(), "second");
+    }
+}

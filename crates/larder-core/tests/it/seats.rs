@@ -7,7 +7,7 @@ use larder_core::{
 };
 use tokio::task::JoinHandle;
 
-use crate::support::{Act, Gate, Rig, fine, settle, until};
+use crate::support::{Act, Cluster, Gate, Rig, fine, settle, until};
 
 async fn lead(cache: &Cache) -> Leader<String> {
     match cache.seat::<String>("a").await.unwrap() {
@@ -186,4 +186,59 @@ async fn a_load_released_at_its_deadline_cannot_write_any_more() {
     assert_eq!(slow.commit(text("old"), EntryOptions::new()).await, Kept::No(NotKept::Invalidated));
     assert_eq!(rig.cache.get::<String>("a").await.unwrap().unwrap().as_str(), "new");
     rig.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_long_seat_renews_its_lease() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    let leader = lead(&a.cache).await;
+    let follower = follow(&b.cache);
+    cluster.pass(Duration::from_secs(12)).await;
+    assert!(a.store.calls("replace") >= 10, "three times as often as it lasts");
+    assert_eq!(leader.commit(text("page"), Duration::from_mins(1)).await, Kept::Yes);
+    assert!(ready(cluster.end(follower).await.unwrap()).is_hit());
+    a.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_seat_that_is_left_gives_its_lease_back_at_once() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    for leave in [drop::<Leader<String>>, Leader::give_up, |leader: Leader<String>| leader.fail("no")] {
+        leave(lead(&a.cache).await);
+        settle().await;
+        assert!(cluster.stored(&a.cache, "a").await.is_none());
+        drop(lead(&b.cache).await);
+        settle().await;
+    }
+    a.at_rest().await;
+}
+
+#[tokio::test]
+async fn the_seat_of_a_process_that_died_is_taken_over_as_soon_as_any_lease() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    let dead = lead(&a.cache).await;
+    for operation in ["replace", "get_versioned"] {
+        a.store.always(operation, Act::Fail(ErrorKind::Unavailable));
+    }
+    let heir = follow(&b.cache);
+    cluster.pass(Duration::from_millis(3400)).await;
+    assert!(!heir.is_finished());
+    let Seat::Leader(heir) = cluster.end(heir).await.unwrap() else { panic!("nobody else leads") };
+    assert_eq!(heir.commit(text("page"), Duration::from_mins(1)).await, Kept::Yes);
+    a.store.calm();
+    let late = dead.commit(text("late"), Duration::from_mins(1)).await;
+    assert_eq!(late, Kept::No(NotKept::Invalidated));
+    assert_eq!(ready(b.cache.seat("a").await.unwrap()).as_str(), "page");
+}
+
+#[tokio::test]
+async fn a_seat_outlives_the_closing_of_its_cache() {
+    let cluster = Cluster::new();
+    let a = cluster.process();
+    let leader = lead(&a.cache).await;
+    a.cache.close().await.unwrap();
+    assert_eq!(leader.commit(text("page"), Duration::from_mins(1)).await, Kept::Yes);
 }
