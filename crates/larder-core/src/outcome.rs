@@ -12,6 +12,9 @@ pub enum NotKept {
     Invalidated,
     /// The store failed, or refused the value; see the cache's events for the error.
     StoreFailed,
+    /// The value is larger than the cache's [`max_value_bytes`](crate::CacheBuilder::max_value_bytes), or than the store
+    /// takes. The store is well.
+    TooLarge,
     /// An earlier write or invalidation of unknown outcome may still appear under the key.
     InDoubt,
     /// The load was not shared, because another one gave up on this key, or as [`Coalesce::Off`](crate::Coalesce::Off)

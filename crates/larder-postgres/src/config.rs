@@ -292,7 +292,7 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// The most bytes of the table: keys, values and 64 for each entry. Default: 1 GiB.
+    /// The most bytes of the table: keys, values and 64 for each entry. At least 16 KiB. Default: 1 GiB.
     ///
     /// ```
     /// # use larder_postgres::PostgresStore;

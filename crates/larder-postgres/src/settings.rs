@@ -31,6 +31,8 @@ pub(crate) struct Settings {
 pub(crate) const LONGEST_PREFIX: usize = 50;
 /// What PostgreSQL takes in one field is a little under 1 GiB.
 pub(crate) const LARGEST_VALUE: usize = 512 << 20;
+/// Some small entries. Under less, a sweep would leave nothing.
+pub(crate) const LEAST_BYTES: u64 = 16 << 10;
 /// More connections than that are no use to one process.
 pub(crate) const MOST_CONNECTIONS: usize = 64;
 /// A permit count that the semaphore takes on every platform.
@@ -65,9 +67,11 @@ impl Settings {
                 return Err(wrong(name, &given.to_string(), &format!("1 to {most}")));
             }
         }
-        for (name, given) in [("max_entries", self.max_entries), ("max_bytes", self.max_bytes)] {
-            if given == 0 || i64::try_from(given).is_err() {
-                return Err(wrong(name, &given.to_string(), &format!("1 to {}", i64::MAX)));
+        for (name, given, least) in
+            [("max_entries", self.max_entries, 1), ("max_bytes", self.max_bytes, LEAST_BYTES)]
+        {
+            if given < least || i64::try_from(given).is_err() {
+                return Err(wrong(name, &given.to_string(), &format!("{least} to {}", i64::MAX)));
             }
         }
         let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-.~:/".contains(&byte);

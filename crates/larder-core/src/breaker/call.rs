@@ -1,6 +1,6 @@
 //! A call that was let through.
 
-use super::{Shared, circuit::Phase, verdict::Verdict};
+use super::{Shared, circuit::Phase, spent::Spent, verdict::Verdict};
 use crate::{Error, Timestamp, sync::Arc};
 
 /// A call to one server, which is judged by how it ends. One that is dropped before it ended was given up: a timeout if its
@@ -33,8 +33,7 @@ impl<'a> Call<'a> {
 
     /// The call ended with `result`, which it returns.
     pub(super) fn ended<T>(self, result: Result<T, Error>) -> Result<T, Error> {
-        let verdict = Verdict::of(&result, || self.is_late());
-        self.conclude(verdict);
+        self.conclude(Verdict::of(&result));
         result
     }
 
@@ -43,8 +42,13 @@ impl<'a> Call<'a> {
         self.judge(verdict);
     }
 
-    pub(super) fn is_late(&self) -> bool {
-        self.timed && self.shared.clock.now().saturating_since(self.began) >= self.shared.limits.late()
+    /// How long it has lasted, measured against how long it may.
+    fn spent(&self, now: Timestamp) -> Spent {
+        if self.timed {
+            Spent::of(now.saturating_since(self.began), self.shared.limits.late())
+        } else {
+            Spent::NOTHING
+        }
     }
 
     fn judge(&mut self, verdict: Verdict) {
@@ -52,7 +56,11 @@ impl<'a> Call<'a> {
             return;
         }
         let circuit = &self.shared.circuits[self.server];
-        if circuit.ended(self.phase, self.began, verdict, || self.shared.clock.now()) {
+        let ended = || {
+            let now = self.shared.clock.now();
+            (now, self.spent(now))
+        };
+        if circuit.ended(self.phase, self.began, verdict, ended) {
             // Where no task can be started, the next call looks again.
             self.shared.probe(self.server, circuit.phase());
         }
@@ -62,8 +70,8 @@ impl<'a> Call<'a> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if !self.judged {
-            let verdict = if self.is_late() { Verdict::TimedOut } else { Verdict::Nothing };
-            self.judge(verdict);
+            let late = self.spent(self.shared.clock.now()) >= Spent::TIMEOUT;
+            self.judge(if late { Verdict::TimedOut } else { Verdict::Nothing });
         }
     }
 }

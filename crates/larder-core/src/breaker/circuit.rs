@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::PoisonError};
 
-use super::{config::CircuitBreaker, verdict::Verdict, window::Window};
+use super::{config::CircuitBreaker, spent::Spent, verdict::Verdict, window::Window};
 use crate::{
     Error, ErrorKind, Event, Timestamp,
     handle::Observers,
@@ -87,8 +87,8 @@ pub(super) struct Circuit {
     phase: AtomicU64,
     opened: AtomicU64,
     window: Window,
-    /// Timeouts since the last answer.
-    timeouts: AtomicU64,
+    /// What failures cost since the last answer.
+    row: AtomicU64,
     /// Held while the phase changes, and while observers are told, so that they hear of changes in order.
     trial: Mutex<Trial>,
     /// The number of the phase that a probe is running for; zero for none.
@@ -120,7 +120,7 @@ impl Circuit {
             phase: AtomicU64::new(Phase::FIRST.0),
             opened: AtomicU64::new(0),
             window: Window::new(config.window),
-            timeouts: AtomicU64::new(0),
+            row: AtomicU64::new(0),
             trial: Mutex::default(),
             probed: AtomicU64::new(0),
         }
@@ -162,13 +162,14 @@ impl Circuit {
         }
     }
 
-    /// A call that was admitted in `phase` and began at `began` ended. `true` if that opened the circuit.
+    /// A call that was admitted in `phase` and began at `began` ended; `now` says when, and what it cost. `true` if that
+    /// opened the circuit.
     pub(super) fn ended(
         &self,
         phase: Phase,
         began: Timestamp,
         verdict: Verdict,
-        now: impl FnOnce() -> Timestamp,
+        now: impl FnOnce() -> (Timestamp, Spent),
     ) -> bool {
         if self.phase() != phase {
             return false;
@@ -185,35 +186,34 @@ impl Circuit {
         phase: Phase,
         began: Timestamp,
         verdict: Verdict,
-        now: impl FnOnce() -> Timestamp,
+        now: impl FnOnce() -> (Timestamp, Spent),
     ) -> bool {
         match verdict {
             Verdict::Nothing => return false,
             Verdict::Answered => {
                 self.window.record(began, false);
                 // Looked at first: while all is well nobody writes here.
-                if self.timeouts.load(Ordering::Relaxed) != 0 {
-                    self.timeouts.store(0, Ordering::Relaxed);
+                if self.row.load(Ordering::Relaxed) != 0 {
+                    self.row.store(0, Ordering::Relaxed);
                 }
                 return false;
             }
             Verdict::Failed | Verdict::TimedOut => {}
         }
-        let now = now();
+        let (now, spent) = now();
         self.window.record(now, true);
-        let timeouts = match verdict {
-            Verdict::TimedOut => self.timeouts.fetch_add(1, Ordering::Relaxed) + 1,
-            _ => 0,
-        };
+        // A failure that comes late costs its caller as much as a timeout; one that comes at once costs nothing.
+        let cost = if verdict == Verdict::TimedOut { Spent::TIMEOUT } else { spent }.parts();
+        let row = Spent::from_parts(self.row.fetch_add(cost, Ordering::Relaxed) + cost);
         let count = self.window.count(now);
         #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
         let failing = count.calls >= u64::from(self.config.minimum_calls)
             && count.failures as f64 >= count.calls as f64 * self.config.error_rate;
-        (failing || timeouts >= u64::from(self.config.consecutive_timeouts))
+        (failing || row >= Spent::timeouts(self.config.consecutive_timeouts))
             && self.change(&mut self.lock(), phase, CircuitState::Open, now)
     }
 
-    fn tried(&self, phase: Phase, verdict: Verdict, now: impl FnOnce() -> Timestamp) -> bool {
+    fn tried(&self, phase: Phase, verdict: Verdict, now: impl FnOnce() -> (Timestamp, Spent)) -> bool {
         let mut trial = self.lock();
         if self.phase() != phase {
             return false;
@@ -224,11 +224,13 @@ impl Circuit {
             Verdict::Answered => {
                 trial.answered += 1;
                 if trial.answered >= self.config.half_open_calls {
-                    self.change(&mut trial, phase, CircuitState::Closed, now());
+                    self.change(&mut trial, phase, CircuitState::Closed, now().0);
                 }
                 false
             }
-            Verdict::Failed | Verdict::TimedOut => self.change(&mut trial, phase, CircuitState::Open, now()),
+            Verdict::Failed | Verdict::TimedOut => {
+                self.change(&mut trial, phase, CircuitState::Open, now().0)
+            }
         }
     }
 
@@ -244,7 +246,7 @@ impl Circuit {
         }
         *trial = Trial::default();
         self.window.clear();
-        self.timeouts.store(0, Ordering::Relaxed);
+        self.row.store(0, Ordering::Relaxed);
         if to == CircuitState::Open {
             self.opened.store(now.as_nanos(), Ordering::Relaxed);
         }

@@ -15,6 +15,10 @@ use crate::{Error, ErrorKind, Result};
 /// What does not: any answer, a miss and a refusal included; `Overloaded`, because the server is there and refuses
 /// quickly by itself; a caller who goes away early.
 ///
+/// The circuit opens by the rate of failures, or by their cost: what failures in a row cost their callers is counted in
+/// timeouts. So a dead server is left alone after a few calls even where calls are rare, whether it is silent, refuses
+/// late, or leaves callers to wait for a connection.
+///
 /// ```
 /// use std::time::Duration;
 /// use larder_core::CircuitBreaker;
@@ -40,7 +44,7 @@ impl Default for CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// The defaults: opens at half of at least 20 calls within 10 s, or 5 timeouts in a row; probes four times a second.
+    /// The defaults: opens at half of at least 20 calls within 10 s, or 5 timeouts in a row (or failures that cost as much); probes four times a second.
     ///
     /// ```
     /// assert_eq!(larder_core::CircuitBreaker::new(), larder_core::CircuitBreaker::default());
@@ -89,7 +93,8 @@ impl CircuitBreaker {
     }
 
     /// How many calls in a row have to run out of time for the circuit to open whatever the rate, at least 1: what a dead
-    /// server costs. Default: 5.
+    /// server costs. Another failure counts by the part of the operation timeout that it took: as one timeout if it came
+    /// as late as that, as nothing if it came at once. An answer ends the row. Default: 5.
     ///
     /// ```
     /// let breaker = larder_core::CircuitBreaker::new().consecutive_timeouts(2);

@@ -68,7 +68,7 @@ impl Batch<'_> {
         for call in std::mem::take(&mut self.calls) {
             let asked = (0..count).filter(|at| self.refused(*at).is_none());
             let own = asked.zip(&results).filter(|(at, _)| self.server(*at) == call.server());
-            let verdict = Verdict::of_many(own.map(|(_, result)| Verdict::of(result, || call.is_late())));
+            let verdict = Verdict::of_many(own.map(|(_, result)| Verdict::of(result)));
             call.conclude(verdict);
         }
         if self.is_whole() {

@@ -1,7 +1,7 @@
 //! Circuit breakers: a server that fails is left alone, and asked in the background whether it is back.
 //!
-//! One circuit per server of the store. Closed, it counts calls and failures in a rolling window, and timeouts in a row;
-//! too many of either open it. Open, it refuses every call at once, and a task probes the server. A probe that is answered
+//! One circuit per server of the store. Closed, it counts calls and failures in a rolling window, and what failures in a row
+//! cost their callers, in timeouts; too much of either opens it. Open, it refuses every call at once, and a task probes the server. A probe that is answered
 //! half opens it: a few calls are let through, and close it or open it again.
 
 mod call;
@@ -9,6 +9,7 @@ mod circuit;
 mod config;
 mod many;
 mod probe;
+mod spent;
 mod store;
 mod verdict;
 mod window;

@@ -77,7 +77,7 @@ impl Probe {
         let ping = pin!(self.shared.store.ping(self.server));
         let timer = self.shared.clock.sleep(self.circuit().config.probe_timeout);
         match select(ping, timer).await {
-            Either::Left((answer, _)) => Verdict::of(&answer, || false) == Verdict::Answered,
+            Either::Left((answer, _)) => Verdict::of(&answer) == Verdict::Answered,
             Either::Right(_) => false,
         }
     }

@@ -8,20 +8,19 @@ pub(super) enum Verdict {
     Answered,
     /// Nothing: the call was refused on this side, or its caller went away.
     Nothing,
-    /// It could not be reached, or the connection was lost.
+    /// It could not be reached, or the connection was lost: at once, or after any time.
     Failed,
     /// It did not answer in time.
     TimedOut,
 }
 
 impl Verdict {
-    /// `late` says whether the call lasted as long as a call may.
-    pub(super) fn of<T>(result: &Result<T, Error>, late: impl FnOnce() -> bool) -> Self {
+    pub(super) fn of<T>(result: &Result<T, Error>) -> Self {
         let Err(error) = result else { return Self::Answered };
         match error.kind() {
             ErrorKind::Timeout => Self::TimedOut,
-            // Lost, or out of time: a store calls both by this name where the write may have run.
-            ErrorKind::Ambiguous if late() => Self::TimedOut,
+            // Lost, or out of time: a store has no other word for either where the write may have run, or where it waited for
+            // a connection. Such a call is charged by how long it lasted.
             ErrorKind::Unavailable | ErrorKind::Ambiguous => Self::Failed,
             ErrorKind::WrongType | ErrorKind::Overflow | ErrorKind::Corrupt => Self::Answered,
             // `Overloaded` may come from either side and is quick: failing quickly is all that an open circuit does.

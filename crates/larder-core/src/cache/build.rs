@@ -1,12 +1,15 @@
 //! From settings to a cache.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Cache, CacheBuilder, inner::Inner, look::Fencing, marks::Remembered, stamps::ClearBy};
 use crate::{
     EntryOptions, Error, ErrorKind, Expiry, Namespace, Operations, Result, SystemClock, Timeout,
     policy::Policy,
 };
+
+/// A lease is renewed three times as often as it ends, and a renewal is a round trip or two to the store.
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
 impl CacheBuilder {
     /// The cache. A setting out of range is an error of kind [`Config`](ErrorKind::Config) that names it.
@@ -21,28 +24,7 @@ impl CacheBuilder {
     /// # }
     /// ```
     pub fn build(self) -> Result<Cache> {
-        for (name, timeout) in [
-            ("operation_timeout", self.operation_timeout),
-            ("bulk_timeout", self.bulk_timeout),
-            ("load_timeout", self.load_timeout),
-            ("lease_timeout", self.lease_timeout),
-        ] {
-            if timeout.is_zero() {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("`{name}` is zero: it must be a positive duration"),
-                ));
-            }
-        }
-        let most = tokio::sync::Semaphore::MAX_PERMITS;
-        for (name, is) in
-            [("max_concurrent_loads", self.max_concurrent_loads), ("max_detached", self.max_detached)]
-        {
-            if is == 0 || is > most {
-                let message = format!("`{name}` is {is}: it must be from 1 to {most}");
-                return Err(Error::new(ErrorKind::Config, message));
-            }
-        }
+        self.check_ranges()?;
         if self.max_value_bytes == 0 {
             return Err(Error::new(ErrorKind::Config, "`max_value_bytes` is 0: it must be at least 1"));
         }
@@ -113,5 +95,40 @@ impl CacheBuilder {
         let watcher = Arc::downgrade(&inner);
         inner.handle.flights.quarantine.watch(watcher);
         Ok(Cache { inner, namespace })
+    }
+
+    fn check_ranges(&self) -> Result<()> {
+        for (name, timeout) in [
+            ("operation_timeout", self.operation_timeout),
+            ("bulk_timeout", self.bulk_timeout),
+            ("load_timeout", self.load_timeout),
+        ] {
+            if timeout.is_zero() {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("`{name}` is zero: it must be a positive duration"),
+                ));
+            }
+        }
+        if self.lease_timeout < SHORTEST_LEASE {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "`lease_timeout` is {:?}: it must be at least 100 ms, or leases end before they can be renewed and nothing \
+                     is kept; the default is 3 s",
+                    self.lease_timeout
+                ),
+            ));
+        }
+        let most = tokio::sync::Semaphore::MAX_PERMITS;
+        for (name, is) in
+            [("max_concurrent_loads", self.max_concurrent_loads), ("max_detached", self.max_detached)]
+        {
+            if is == 0 || is > most {
+                let message = format!("`{name}` is {is}: it must be from 1 to {most}");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+        }
+        Ok(())
     }
 }

@@ -333,6 +333,11 @@ async fn settings_out_of_range_are_named() {
     assert!(build(|b| b.operation_timeout(Duration::ZERO)).contains("operation_timeout"));
     assert!(build(|b| b.bulk_timeout(Duration::ZERO)).contains("bulk_timeout"));
     assert!(build(|b| b.load_timeout(Duration::ZERO)).contains("load_timeout"));
+    let lease = build(|b| b.lease_timeout(Duration::from_millis(99)));
+    assert!(lease.starts_with("`lease_timeout` is 99ms: it must be at least 100 ms"), "{lease}");
+    assert!(build(|b| b.lease_timeout(Duration::ZERO)).contains("lease_timeout"));
+    let shortest = larder_core::Cache::builder(Scripted::default()).lease_timeout(Duration::from_millis(100));
+    assert!(shortest.build().is_ok());
     assert!(build(|b| b.max_concurrent_loads(0)).contains("max_concurrent_loads"));
     assert!(build(|b| b.max_concurrent_loads(usize::MAX)).contains("max_concurrent_loads"));
     assert!(build(|b| b.max_value_bytes(0)).contains("max_value_bytes"));

@@ -27,6 +27,8 @@ async fn what_is_wrong_names_the_setting_what_was_given_and_what_is_allowed() {
         (builder().max_in_flight(0), "`max_in_flight` is 0: it must be 1 to 1000000"),
         (builder().max_value_bytes(0), "`max_value_bytes` is 0: it must be 1 to 536870912"),
         (builder().max_entries(0), "`max_entries` is 0"),
+        (builder().max_bytes(1), "`max_bytes` is 1: it must be 16384 to 9223372036854775807"),
+        (builder().max_bytes(16_383), "`max_bytes` is 16383"),
         (builder().max_bytes(u64::MAX), "`max_bytes` is 18446744073709551615"),
         (
             builder().operation_timeout(Duration::ZERO),

@@ -99,7 +99,7 @@ pub(crate) const CACHE: [Setting; 25] = [
     setting([
         "lease_timeout",
         "how long others wait for a process that died while it loaded a key",
-        TIME,
+        "seconds, or `ms`, `s`, `m`, `h`, `d`, `w`; from `100ms`",
         "`3s`",
         "10s",
         "0",

@@ -1,6 +1,6 @@
 //! What `file://` adds.
 
-use super::{BYTES, COUNT, Setting, TIME, setting};
+use super::{COUNT, FROM_16_KIB, Setting, TIME, setting};
 
 pub(crate) const FILE: [Setting; 4] = [
     setting([
@@ -12,7 +12,7 @@ pub(crate) const FILE: [Setting; 4] = [
         "full",
         "",
     ]),
-    setting(["max_bytes", "the most disk space it uses", BYTES, "`1GiB`", "64MiB", "64MB", ""]),
+    setting(["max_bytes", "the most disk space it uses", FROM_16_KIB, "`1GiB`", "64MiB", "64MB", ""]),
     setting(["max_entries", "the most entries it keeps", COUNT, "`100000`", "500", "0", "CACHE_THRESHOLD"]),
     setting([
         "sweep_every",

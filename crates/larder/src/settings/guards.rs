@@ -50,7 +50,7 @@ pub(crate) const GUARDS: [Setting; 12] = [
     ]),
     setting([
         "circuit_breaker_consecutive_timeouts",
-        "how many timeouts in a row open it, whatever the error rate",
+        "how many timeouts in a row open it, whatever the error rate; another failure counts by the part of a timeout that it took",
         "whole number from 1",
         "`5`",
         "10",

@@ -67,6 +67,8 @@ const fn setting([name, about, unit, default, example, wrong, flask]: [&'static 
 
 const COUNT: &str = "whole number";
 const BYTES: &str = "bytes, `KiB`, `MiB`, `GiB`";
+#[cfg(any(feature = "filesystem", feature = "postgres", test))]
+const FROM_16_KIB: &str = "bytes, `KiB`, `MiB`, `GiB`; from `16KiB`";
 const TIME: &str = "seconds, or `ms`, `s`, `m`, `h`, `d`, `w`";
 const FLAG: &str = "`true`, `false`";
 #[cfg(any(feature = "memcached", feature = "postgres", feature = "redis", test))]

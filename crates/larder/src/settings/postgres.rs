@@ -1,6 +1,6 @@
 //! What `postgres://` adds.
 
-use super::{BYTES, COUNT, FLAG, PREFIX, Setting, setting};
+use super::{COUNT, FLAG, FROM_16_KIB, PREFIX, Setting, setting};
 
 pub(crate) const POSTGRES: [Setting; 17] = [
     setting([
@@ -51,7 +51,7 @@ pub(crate) const POSTGRES: [Setting; 17] = [
     setting([
         "max_bytes",
         "the most bytes in the table: keys, values, and 64 for each entry",
-        BYTES,
+        FROM_16_KIB,
         "`1GiB`",
         "64MiB",
         "64MB",

@@ -17,6 +17,8 @@ use crate::{FAR, OPERATION, RECOVERY, bytes, connected, key, millis, postgres};
 
 /// More than a server may need to be known as gone: five timeouts in a row, or half of at least twenty calls.
 const FIRST_CALLS: u64 = 40;
+/// How many of them may wait in vain for as long as an operation may.
+const FIRST_TIMEOUTS: u32 = 5;
 
 #[derive(Clone, Copy, Debug)]
 enum Loss {
@@ -82,12 +84,15 @@ async fn dead_and_back(server: &Server, store: Arc<dyn CacheStore>, loss: Loss) 
         Loss::Killed => server.kill(),
         Loss::Silent => server.pause(),
     }
-    let (mut first_calls, mut slowest) = (0, Duration::ZERO);
+    let (mut first_calls, mut late_calls, mut slowest) = (0, 0, Duration::ZERO);
     while state() == CircuitState::Closed {
         let began = Instant::now();
         ensure!(guarded.get(&name).await.is_err(), "a dead server answered");
-        slowest = slowest.max(began.elapsed());
+        let took = began.elapsed();
+        slowest = slowest.max(took);
         first_calls += 1;
+        late_calls += u32::from(took >= OPERATION);
+        ensure!(late_calls <= FIRST_TIMEOUTS, "{late_calls} calls waited in vain, and the circuit is closed");
         ensure!(first_calls <= FIRST_CALLS, "{first_calls} calls failed, and the circuit is closed");
     }
 
@@ -130,7 +135,7 @@ async fn dead_and_back(server: &Server, store: Arc<dyn CacheStore>, loss: Loss) 
     guarded.set(&name, bytes("again"), FAR).await?;
     let lag = canary.worst().await?;
     println!(
-        "{} {loss:?}: opened after {first_calls} calls, the slowest {slowest:.1?}; refused in {median:.1?} (median); in \
+        "{} {loss:?}: opened after {first_calls} calls, {late_calls} late, the slowest {slowest:.1?}; refused in {median:.1?} (median); in \
          use after {in_use:.1?}; worst lag {lag:.1?}",
         server.name()
     );
@@ -139,6 +144,53 @@ async fn dead_and_back(server: &Server, store: Arc<dyn CacheStore>, loss: Loss) 
     let seen = states.0.lock().unwrap().clone();
     ensure!(seen.first() == Some(&CircuitState::Open), "{seen:?}");
     ensure!(seen.ends_with(&[CircuitState::HalfOpen, CircuitState::Closed]), "{seen:?}");
+    Ok(())
+}
+
+/// Loads one after the other, too few for a rate: once the first ones have waited in vain, none costs more than itself.
+async fn rarely_asked(server: &Server, store: Arc<dyn CacheStore>, loss: Loss) -> Result<()> {
+    const LOAD: Duration = millis(100);
+    connected(&store).await;
+    let handle = StoreHandle::from_arc(store);
+    let cache = Cache::builder(handle.clone()).operation_timeout(OPERATION).build()?;
+    let load = || async {
+        tokio::time::sleep(LOAD).await;
+        Ok::<_, larder_core::Error>("made".to_owned())
+    };
+    cache.get_or_load("before", load).await?;
+
+    let canary = Canary::start();
+    match loss {
+        Loss::Killed => server.kill(),
+        Loss::Silent => server.pause(),
+    }
+    let mut waits = Vec::new();
+    for request in 0..10 {
+        let began = Instant::now();
+        ensure!(*cache.get_or_load(&format!("page {request}"), load).await? == "made");
+        waits.push(began.elapsed().saturating_sub(LOAD));
+    }
+    let lag = canary.worst().await?;
+    println!("{} {loss:?}: ten loads waited {waits:.1?} for the store; worst lag {lag:.1?}", server.name());
+    let slack = millis(50) + lag;
+    let late = waits.iter().map(|wait| wait.as_millis() / (OPERATION - millis(50)).as_millis()).sum::<u128>();
+    ensure!(late <= FIRST_TIMEOUTS.into(), "{late} operations waited in vain: {waits:?}");
+    ensure!(waits[5..].iter().all(|wait| *wait < slack), "{waits:?}, with a lag of {lag:?}");
+    ensure!(handle.circuits()[0].state == CircuitState::Open, "{:?}", handle.circuits());
+    match loss {
+        Loss::Killed => server.start()?,
+        Loss::Silent => server.resume(),
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_dead_and_rarely_asked() -> Result<()> {
+    let _turn = turn().await;
+    let server = Redis::start(&Run::new()?)?;
+    for loss in [Loss::Killed, Loss::Silent] {
+        rarely_asked(&server, Arc::new(RedisStore::connect(&server.url())?), loss).await?;
+    }
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const FAR: Expiry = Expiry::After(Duration::from_hours(1));
 const OPERATION: Duration = Duration::from_millis(500);
 const RECOVERY: Duration = Duration::from_secs(2);
 
-fn millis(count: u64) -> Duration {
+const fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 

@@ -4,6 +4,7 @@ mod batching;
 mod batching_property;
 mod breaker;
 mod breaker_batches;
+mod breaker_row;
 mod recovery;
 mod servers;
 mod settings;

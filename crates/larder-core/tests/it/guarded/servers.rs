@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use larder_core::{
@@ -19,6 +20,8 @@ use crate::{
 pub(crate) enum Mood {
     Well,
     Fails(ErrorKind),
+    /// Fails, and what it says comes after this long.
+    FailsAfter(Duration, ErrorKind),
     Hangs,
     Held(Arc<Gate>),
     Panics,
@@ -76,6 +79,10 @@ impl Servers {
         match mood {
             Mood::Well => Ok(()),
             Mood::Fails(kind) => Err(broken(kind)),
+            Mood::FailsAfter(wait, kind) => {
+                self.map.clock.advance(wait);
+                Err(broken(kind))
+            }
             Mood::Hangs => pending().await,
             Mood::Held(gate) => {
                 gate.pass().await;
