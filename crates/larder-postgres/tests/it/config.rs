@@ -53,6 +53,7 @@ async fn what_is_wrong_names_the_setting_what_was_given_and_what_is_allowed() {
         let said = refused(builder);
         assert!(said.contains(text), "expected {text:?}, saw {said:?}");
     }
+    assert!(builder().max_bytes(16_384).build().is_ok());
     assert!("verify-ca".parse::<SslMode>().unwrap_err().to_string().contains("`sslmode` is `verify-ca`"));
 }
 
