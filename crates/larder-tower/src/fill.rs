@@ -149,6 +149,7 @@ async fn keep_copy<B: Body<Data = Bytes>>(mut tee: Tee<B>, keep: Keep) -> (Cache
             let outcome = match kept {
                 Kept::Yes => CacheOutcome::Miss,
                 Kept::No(NotKept::Invalidated) => CacheOutcome::NotStored(Reason::Invalidated),
+                Kept::No(NotKept::TooLarge) => CacheOutcome::NotStored(Reason::TooLarge),
                 _ => CacheOutcome::NotStored(Reason::StoreError),
             };
             (CacheBody::full(bytes), outcome)

@@ -125,13 +125,13 @@ impl Inner {
             Ok(Write::Lease(lease)) => match Box::pin(lease.commit(value, expiry)).await {
                 Ok(true) => Kept::Yes,
                 Ok(false) => Kept::No(NotKept::Invalidated),
-                Err(_) => Kept::No(NotKept::StoreFailed),
+                Err(error) => Kept::No(not_written(&error)),
             },
             Ok(Write::Unfenced) => {
                 let call = self.handle.store.set(key, value, expiry);
                 match self.point(Operation::idempotent("set"), call).await {
                     Ok(()) => Kept::Yes,
-                    Err(_) => Kept::No(NotKept::StoreFailed),
+                    Err(error) => Kept::No(not_written(&error)),
                 }
             }
             Ok(Write::Set(guard)) => {
@@ -194,9 +194,13 @@ fn written(write: CommitGuard, result: &Result<()>) -> Kept {
             if !may_have_run(error) {
                 write.known();
             }
-            Kept::No(NotKept::StoreFailed)
+            Kept::No(not_written(error))
         }
     }
+}
+
+fn not_written(error: &Error) -> NotKept {
+    if error.kind() == ErrorKind::TooLarge { NotKept::TooLarge } else { NotKept::StoreFailed }
 }
 
 pub(super) fn loader_failed(source: impl Into<crate::BoxError>) -> Error {

@@ -52,7 +52,7 @@ impl CacheBuilder {
     }
 
     /// For how long a lease holds that nobody renews: after the death of a process that loads a key, the others wait this
-    /// long. Default: 3 s. A running load renews its lease three times as often.
+    /// long. Default: 3 s; at least 100 ms. A running load renews its lease three times as often.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));

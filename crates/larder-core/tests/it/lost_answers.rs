@@ -82,7 +82,8 @@ async fn a_commit_that_is_refused_gives_the_lease_back() {
         gate.reached().await;
         a.store.once("replace", Act::Fail(kind));
         gate.open();
-        assert_eq!(task.await.unwrap().unwrap().source(), FAILED);
+        let why = if kind == ErrorKind::TooLarge { NotKept::TooLarge } else { NotKept::StoreFailed };
+        assert_eq!(task.await.unwrap().unwrap().source(), Source::Loaded(Kept::No(why)));
         a.at_rest().await;
         settle().await;
         assert!(cluster.stored(&a.cache, "a").await.is_none(), "{kind:?}: others would wait for it to end");

@@ -318,7 +318,7 @@ async fn a_value_over_the_limit_is_refused_where_bytes_are_kept() {
     assert!(error.to_string().contains("limit of this cache is 100"), "{error}");
     assert_eq!(rig.cache.get::<String>("a").await.unwrap().unwrap().as_str(), "old");
     let loaded = rig.cache.get_or_load("b", || async { fine("x".repeat(200)) }).await.unwrap();
-    assert_eq!(loaded.source(), Source::Loaded(Kept::No(NotKept::StoreFailed)));
+    assert_eq!(loaded.source(), Source::Loaded(Kept::No(NotKept::TooLarge)));
     assert!(rig.cache.keys().await.unwrap().iter().all(|key| key.text().as_deref() != Some("b")));
     rig.at_rest().await;
 }

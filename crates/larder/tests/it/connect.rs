@@ -1,4 +1,6 @@
-use crate::{refusal, with_common};
+use crate::refusal;
+#[cfg(any(feature = "simple", feature = "null"))]
+use crate::with_common;
 
 #[cfg(feature = "simple")]
 #[tokio::test]
