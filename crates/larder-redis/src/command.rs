@@ -58,6 +58,14 @@ impl Command {
         Self::other(name, ClusterHash::Custom(redis_keyslot(key)), Vec::with_capacity(2))
     }
 
+    /// A command without a key, for the server that has this slot.
+    pub(crate) fn by_way_of(mut self, slot: u16) -> Self {
+        if let Self::Other { command, .. } = &mut self {
+            command.cluster_hash = ClusterHash::Custom(slot);
+        }
+        self
+    }
+
     /// One more argument for a command that has no form of its own.
     pub(crate) fn arg(mut self, argument: impl Into<Answer>) -> Self {
         if let Self::Other { arguments, .. } = &mut self {

@@ -24,6 +24,11 @@ pub(crate) fn of(settings: &Settings, topology: &Topology) -> Guarantees {
         ),
     };
     said = said.promise("versions are random: none is used again, not after a restart either");
+    if topology.is_cluster() {
+        said = said.promise(
+            "an acknowledged `clear` has seen every slot where it was, also those that moved meanwhile",
+        );
+    }
     if settings.wait_replicas > 0 {
         said =
             said.promise(format!("a write is acknowledged once {} replicas have it", settings.wait_replicas));

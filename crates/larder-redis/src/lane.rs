@@ -167,22 +167,9 @@ impl Lane {
     }
 
     /// The client to send with in what is left of the time.
-    fn within(&self, effect: Effect, deadline: &Deadline<'_>) -> Result<WithOptions<Client>> {
+    pub(crate) fn within(&self, effect: Effect, deadline: &Deadline<'_>) -> Result<WithOptions<Client>> {
         let left = deadline.left().ok_or_else(error::too_late)?;
         Ok(self.client.with_options(&options(effect, left)))
-    }
-
-    /// The client to speak with one server of a cluster, or in what is left of the time.
-    pub(crate) fn special(
-        &self,
-        effect: Effect,
-        deadline: &Deadline<'_>,
-        server: Option<Server>,
-    ) -> Result<WithOptions<Client>> {
-        let left = deadline.left().ok_or_else(error::too_late)?;
-        let mut options = options(effect, left);
-        options.cluster_node = server;
-        Ok(self.client.with_options(&options))
     }
 
     /// The error of an operation that found no connection.

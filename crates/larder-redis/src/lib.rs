@@ -16,9 +16,12 @@ mod lane;
 mod operations;
 mod random;
 mod replica;
+mod rounds;
 mod scripts;
 mod send;
+mod slots;
 mod store;
+mod survey;
 #[cfg(feature = "tls")]
 mod tls;
 mod trust;

@@ -11,9 +11,8 @@ use crate::{
     engine::{self, Engine},
     error::{self, Effect},
     lane::Lane,
-    scripts,
+    scripts, survey,
     trust::Trust,
-    walk,
     wire::{self, Found, TELLING},
 };
 
@@ -219,13 +218,18 @@ impl Engine {
         if !self.topology.is_cluster() {
             return self.exec(lane, Effect::None, &deadline, Command::bare("PING")).await.map(drop);
         }
-        let primaries = walk::primaries(lane);
-        if primaries.is_empty() {
-            return Err(lane.down());
+        for _ in 0..TRIES {
+            let primaries = survey::primaries(lane);
+            if primaries.is_empty() {
+                return Err(lane.down());
+            }
+            let ping = |server| self.exec_at(lane, &deadline, Some(server), Command::bare("PING"));
+            let answers = future::try_join_all(primaries.iter().map(ping)).await?;
+            if answers.iter().all(Option::is_some) {
+                return Ok(());
+            }
         }
-        let pings =
-            primaries.iter().map(|server| self.exec_at(lane, &deadline, Some(server), Command::bare("PING")));
-        future::try_join_all(pings).await.map(drop)
+        Err(error::restless())
     }
 }
 

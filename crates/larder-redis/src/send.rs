@@ -11,6 +11,7 @@ use crate::{
     error::{self, Effect},
     lane::{Lane, ReadReplicas},
     scripts::Script,
+    survey,
 };
 
 /// How often a command follows a key to another server.
@@ -80,24 +81,34 @@ impl Engine {
             }
             // The client has learned by now where the key is. One refused again is on its way there, and cannot be had until it has
             // arrived: see what `connect` says of `max_redirections`.
-            let client = lane.special(effect, deadline, None)?;
+            let client = lane.within(effect, deadline)?;
             answer = command.clone().send(&client).await;
         }
         settle(lane, answer, effect)
     }
 
-    /// Sends a command to one server of a cluster, or to the only one.
+    /// Sends a command to one server of a cluster, or to the only one. `None`: meanwhile the client has learned that the server's
+    /// slots are elsewhere, and so the answer may be another server's.
+    ///
+    /// It goes by a slot of the server's, and not by its name: for a server that it is not connected to any more, the client would
+    /// look in an endless loop, which stops the thread it runs on.
     pub(crate) async fn exec_at(
         &self,
         lane: &Lane,
         deadline: &Deadline<'_>,
         server: Option<&Server>,
         command: Command,
-    ) -> Result<Answer> {
+    ) -> Result<Option<Answer>> {
         lane.ready(Effect::None, deadline).await?;
-        let client = lane.special(Effect::None, deadline, server.cloned())?;
-        let answer = command.send(&client).await;
-        settle(lane, answer, Effect::None)
+        let client = lane.within(Effect::None, deadline)?;
+        let Some(server) = server else {
+            let answer = command.send(&client).await;
+            return settle(lane, answer, Effect::None).map(Some);
+        };
+        let Some(slot) = survey::slot_of(lane, server) else { return Ok(None) };
+        let answer = command.by_way_of(slot).send(&client).await;
+        let answer = settle(lane, answer, Effect::None);
+        if survey::is_owner(lane, server, slot) { answer.map(Some) } else { Ok(None) }
     }
 
     /// Runs a script, by its name where the server knows it.

@@ -7,12 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use fred::{
-    interfaces::ClusterInterface as _,
-    types::{Value as Answer, config::Server},
-};
+use fred::types::config::Server;
 use futures_util::{StreamExt as _, stream};
-use larder_core::{Error, ErrorKind, Key, Namespace, Result};
+use larder_core::{Key, Namespace, Result};
 
 use crate::{
     command::Command,
@@ -20,119 +17,15 @@ use crate::{
     engine::{Engine, unconfirmed},
     error::Effect,
     lane::Lane,
+    rounds::{Rounds, Step, Walk},
     trust::Trust,
 };
 
-/// How many keys the server looks at in one step.
-const STEP: i64 = 1_000;
 /// What one step may take, at least.
 const STEP_TIME: Duration = Duration::from_secs(5);
 /// How many keys one command removes, at most.
 const REMOVED: usize = 500;
 const COMMANDS: usize = 64;
-
-/// One look at every server, key by key.
-struct Walk<'a> {
-    engine: &'a Engine,
-    lane: &'a Lane,
-    deadline: &'a Deadline<'a>,
-    pattern: String,
-    /// Those not yet seen, the present one last. `None` stands for the only one.
-    servers: Vec<Option<Server>>,
-    cursor: Option<Bytes>,
-    connections: u64,
-}
-
-enum Step {
-    Keys(Vec<(Bytes, Key)>),
-    /// A cursor means nothing to another server: begin again.
-    Interrupted,
-    Done,
-}
-
-impl<'a> Walk<'a> {
-    async fn new(
-        engine: &'a Engine,
-        lane: &'a Lane,
-        namespace: &Namespace,
-        deadline: &'a Deadline<'a>,
-    ) -> Result<Self> {
-        lane.ready(Effect::None, deadline).await?;
-        let connections = lane.connections();
-        let servers = if engine.topology.is_cluster() {
-            let primaries = primaries(lane);
-            if primaries.is_empty() {
-                return Err(lane.down());
-            }
-            primaries.into_iter().map(Some).collect()
-        } else {
-            vec![None]
-        };
-        let pattern = format!("{}*", escape(&format!("{}{}", engine.settings.prefix, namespace.as_str())));
-        Ok(Self { engine, lane, deadline, pattern, servers, cursor: None, connections })
-    }
-
-    async fn step(&mut self) -> Result<Step> {
-        let Some(server) = self.servers.last() else { return Ok(Step::Done) };
-        if self.deadline.left().is_none() {
-            return Err(out_of_time());
-        }
-        let command = Command::bare("SCAN")
-            .arg(self.cursor.take().unwrap_or_else(|| Bytes::from_static(b"0")))
-            .arg("MATCH")
-            .arg(self.pattern.as_str())
-            .arg("COUNT")
-            .arg(STEP);
-        let step = Deadline::after(self.deadline.clock, self.engine.step_time(self.deadline));
-        let answer = self.engine.exec_at(self.lane, &step, server.as_ref(), command).await;
-        if self.lane.connections() != self.connections {
-            return Ok(Step::Interrupted);
-        }
-        let (cursor, found) = match answer? {
-            Answer::Array(parts) => match <[Answer; 2]>::try_from(parts) {
-                Ok([cursor, Answer::Array(found)]) => (cursor.into_bytes(), found),
-                _ => (None, Vec::new()),
-            },
-            _ => (None, Vec::new()),
-        };
-        let Some(cursor) = cursor else {
-            return Err(Error::new(ErrorKind::Corrupt, "the server answered SCAN with something else"));
-        };
-        if &cursor[..] == b"0" {
-            self.servers.pop();
-        } else {
-            self.cursor = Some(cursor);
-        }
-        let prefix = self.engine.settings.prefix.as_bytes();
-        let ours = found.into_iter().filter_map(|name| {
-            let name = name.into_bytes()?;
-            let key = Key::parse(std::str::from_utf8(name.strip_prefix(prefix)?).ok()?).ok()?;
-            Some((name, key))
-        });
-        Ok(Step::Keys(ours.collect()))
-    }
-}
-
-fn out_of_time() -> Error {
-    Error::new(ErrorKind::Timeout, "not done in time (`scan_timeout`)")
-}
-
-/// The primaries of a cluster.
-pub(crate) fn primaries(lane: &Lane) -> Vec<Server> {
-    lane.client().cached_cluster_state().map(|state| state.unique_primary_nodes()).unwrap_or_default()
-}
-
-/// A pattern that matches this text alone.
-fn escape(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 1);
-    for part in text.chars() {
-        if matches!(part, '*' | '?' | '[' | ']' | '\\' | '^') {
-            pattern.push('\\');
-        }
-        pattern.push(part);
-    }
-    pattern
-}
 
 impl Engine {
     fn scan_deadline(&self) -> Deadline<'_> {
@@ -140,25 +33,27 @@ impl Engine {
     }
 
     /// What one step of a long operation may take.
-    fn step_time(&self, deadline: &Deadline<'_>) -> Duration {
+    pub(crate) fn step_time(&self, deadline: &Deadline<'_>) -> Duration {
         deadline.left().unwrap_or_default().min(self.settings.operation_timeout.max(STEP_TIME))
     }
 
-    /// Removes what is in a namespace. A key on its way from one server of a cluster to another can be on neither when it
-    /// is looked at, so that a cluster is looked at twice.
+    /// Removes what is in a namespace.
     pub(crate) async fn clear(&self, namespace: &Namespace) -> Result<()> {
         let (lane, deadline) = (self.write_lane(), self.scan_deadline());
-        let mut passes = if self.topology.is_cluster() { 2 } else { 1 };
-        while passes > 0 {
-            let trust = Trust::over(lane);
-            let mut walk = Walk::new(self, lane, namespace, &deadline).await?;
+        let mut rounds = Rounds::new(self, lane, namespace, &deadline);
+        while let Some(mut walk) = rounds.next().await? {
             loop {
                 match walk.step().await? {
                     Step::Keys(keys) => self.remove_all(lane, keys, &deadline).await?,
-                    Step::Interrupted => break,
+                    Step::Interrupted => {
+                        rounds.interrupt();
+                        break;
+                    }
                     Step::Done => {
-                        if self.confirm_all(lane, &trust, &deadline).await? {
-                            passes -= 1;
+                        if self.confirm_all(&walk).await? {
+                            rounds.end().await?;
+                        } else {
+                            rounds.interrupt();
                         }
                         break;
                     }
@@ -191,28 +86,25 @@ impl Engine {
     }
 
     /// Whether what was removed is gone from as many replicas as asked, and over the connections there were at first.
-    async fn confirm_all(&self, lane: &Lane, trust: &Trust, deadline: &Deadline<'_>) -> Result<bool> {
+    async fn confirm_all(&self, walk: &Walk<'_>) -> Result<bool> {
         if self.settings.wait_replicas > 0 {
-            let servers = if self.topology.is_cluster() {
-                primaries(lane).into_iter().map(Some).collect()
-            } else {
-                vec![None]
-            };
-            for server in servers {
-                self.await_replicas_of(lane, server.as_ref(), deadline).await?;
+            for server in &walk.servers {
+                if !self.await_replicas_of(walk.lane, server.as_ref(), walk.deadline).await? {
+                    return Ok(false);
+                }
             }
         }
-        Ok(trust.holds(lane))
+        Ok(walk.holds())
     }
 
-    /// Waits until a server's replicas have what was removed. It asks several times, and not once for all of the time: a connection
+    /// Waits until a server's replicas have what was removed; false: it was not this server that answered. It asks several times, and not once for all of the time: a connection
     /// on which nothing is answered for long is given up.
     async fn await_replicas_of(
         &self,
         lane: &Lane,
         server: Option<&Server>,
         deadline: &Deadline<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let wanted = i64::from(self.settings.wait_replicas);
         let all = Deadline::after(deadline.clock, self.step_time(deadline));
         let mut reached = 0;
@@ -223,7 +115,8 @@ impl Engine {
             // The server looks at the time ten times a second.
             let step = Deadline::after(deadline.clock, time + self.settings.operation_timeout);
             reached = match self.exec_at(lane, &step, server, command).await {
-                Ok(answer) => answer.as_i64().unwrap_or(0),
+                Ok(Some(answer)) => answer.as_i64().unwrap_or(0),
+                Ok(None) => return Ok(false),
                 Err(error) => {
                     return Err(unconfirmed("the replicas did not confirm the removal").with_source(error));
                 }
@@ -234,43 +127,59 @@ impl Engine {
                 "{reached} replicas confirmed the removal in time, `wait_replicas` is {wanted}"
             )));
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) async fn keys(&self, namespace: &Namespace) -> Result<Vec<Key>> {
         let (lane, deadline) = (self.lane(), self.scan_deadline());
-        'again: loop {
+        let mut found = HashSet::new();
+        let mut rounds = Rounds::new(self, lane, namespace, &deadline);
+        while let Some(mut walk) = rounds.next().await? {
             let trust = self.trust(lane, &deadline).await?;
-            let mut walk = Walk::new(self, lane, namespace, &deadline).await?;
-            let mut found = HashSet::new();
             loop {
                 match walk.step().await? {
                     Step::Keys(keys) => found.extend(self.trusted_keys(lane, keys, &trust).await?),
-                    Step::Interrupted => continue 'again,
-                    Step::Done => return Ok(found.into_iter().collect()),
+                    Step::Interrupted => {
+                        found.clear();
+                        rounds.begin_again();
+                        break;
+                    }
+                    Step::Done => {
+                        rounds.end().await?;
+                        break;
+                    }
                 }
             }
         }
+        Ok(found.into_iter().collect())
     }
 
     pub(crate) async fn len(&self) -> Result<u64> {
         let (lane, deadline) = (self.lane(), self.scan_deadline());
-        'again: loop {
+        // A key can be seen twice. Of each only a hash is kept: eight bytes for an entry.
+        let (hasher, mut seen) = (RandomState::new(), HashSet::new());
+        let mut rounds = Rounds::new(self, lane, &Namespace::root(), &deadline);
+        while let Some(mut walk) = rounds.next().await? {
             let trust = self.trust(lane, &deadline).await?;
-            let mut walk = Walk::new(self, lane, &Namespace::root(), &deadline).await?;
-            // A key can be seen twice. Of each only a hash is kept: eight bytes for an entry.
-            let (hasher, mut seen) = (RandomState::new(), HashSet::new());
             loop {
                 match walk.step().await? {
                     Step::Keys(keys) => {
                         let keys = self.trusted_keys(lane, keys, &trust).await?;
                         seen.extend(keys.iter().map(|key| hasher.hash_one(key)));
                     }
-                    Step::Interrupted => continue 'again,
-                    Step::Done => return Ok(seen.len() as u64),
+                    Step::Interrupted => {
+                        seen.clear();
+                        rounds.begin_again();
+                        break;
+                    }
+                    Step::Done => {
+                        rounds.end().await?;
+                        break;
+                    }
                 }
             }
         }
+        Ok(seen.len() as u64)
     }
 
     /// Those of the keys whose entries may be served.
@@ -289,16 +198,5 @@ impl Engine {
             found.extend(look?);
         }
         Ok(found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_means_what_it_says() {
-        assert_eq!(escape("shop:1/a%2A/"), "shop:1/a%2A/");
-        assert_eq!(escape("a*?[^]\\b"), "a\\*\\?\\[\\^\\]\\\\b");
     }
 }

@@ -12,6 +12,7 @@ mod postgres;
 mod proxy;
 mod redis;
 mod redis_tls;
+mod resharding;
 mod sentinel;
 
 use std::sync::Arc;
