@@ -97,8 +97,8 @@ impl Engine {
         Ok(walk.holds())
     }
 
-    /// Waits until a server's replicas have what was removed; false: it was not this server that answered. It asks several times, and not once for all of the time: a connection
-    /// on which nothing is answered for long is given up.
+    /// Waits until a server's replicas have what was removed; false: it was not this server that answered. It asks several times,
+    /// and not once for all of the time: a connection on which nothing is answered for long is given up.
     async fn await_replicas_of(
         &self,
         lane: &Lane,

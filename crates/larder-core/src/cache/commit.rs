@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    future::{Future as _, poll_fn},
+    future::{Future, poll_fn, ready},
     panic::AssertUnwindSafe,
     pin::pin,
     sync::Arc,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::Either};
 use tokio::sync::SemaphorePermit;
 
 use super::{
@@ -84,19 +84,22 @@ impl Inner {
     }
 
     /// Makes an entry of a loaded value and writes it, in the caller's task. How the flight is to land.
-    pub(super) async fn keep<T: Cacheable>(
-        self: &Arc<Self>,
-        guard: &LeaderGuard,
+    pub(super) fn keep<'a, T: Cacheable>(
+        self: &'a Arc<Self>,
+        guard: &'a LeaderGuard,
         start: Start,
         loaded: Loaded<T>,
-        policy: &Policy,
+        policy: &'a Policy,
         took: Duration,
         depends: Depends,
-    ) -> Landing {
-        let Prepared { value, expiry, write, late } =
-            self.prepare(guard, start, loaded, policy, took, depends).await;
-        let kept = self.write(write, guard.key(), value.clone(), expiry).await;
-        landing(value, kept, late)
+    ) -> impl Future<Output = Landing> + Send + 'a {
+        // Outside of the future, which is a part of each load's task: it would keep room for all of these.
+        let prepared = self.prepare(guard, start, loaded, policy, took, depends);
+        async move {
+            let Prepared { value, expiry, write, late } = prepared.await;
+            let kept = self.write(write, guard.key(), value.clone(), expiry).await;
+            landing(value, kept, late)
+        }
     }
 
     /// As [`keep`](Self::keep), carried to its end even if the caller goes away.
@@ -119,26 +122,37 @@ impl Inner {
         landing(value, kept, late)
     }
 
-    async fn write(&self, write: Result<Write, NotKept>, key: &Key, value: Value, expiry: Expiry) -> Kept {
-        match write {
-            Err(why) => Kept::No(why),
-            Ok(Write::Lease(lease)) => match Box::pin(lease.commit(value, expiry)).await {
-                Ok(true) => Kept::Yes,
-                Ok(false) => Kept::No(NotKept::Invalidated),
-                Err(error) => Kept::No(not_written(&error)),
-            },
-            Ok(Write::Unfenced) => {
+    fn write<'a>(
+        &'a self,
+        write: Result<Write, NotKept>,
+        key: &'a Key,
+        value: Value,
+        expiry: Expiry,
+    ) -> impl Future<Output = Kept> + Send + 'a {
+        let otherwise: BoxFuture<'a, Kept> = match write {
+            Ok(Write::Set(guard)) => {
+                let call = self.handle.store.set(key, value, expiry);
+                return Either::Left(async move {
+                    written(guard, &self.point(Operation::idempotent("set"), call).await)
+                });
+            }
+            Ok(Write::Lease(lease)) => Box::pin(async move {
+                match lease.commit(value, expiry).await {
+                    Ok(true) => Kept::Yes,
+                    Ok(false) => Kept::No(NotKept::Invalidated),
+                    Err(error) => Kept::No(not_written(&error)),
+                }
+            }),
+            Ok(Write::Unfenced) => Box::pin(async move {
                 let call = self.handle.store.set(key, value, expiry);
                 match self.point(Operation::idempotent("set"), call).await {
                     Ok(()) => Kept::Yes,
                     Err(error) => Kept::No(not_written(&error)),
                 }
-            }
-            Ok(Write::Set(guard)) => {
-                let call = self.handle.store.set(key, value, expiry);
-                written(guard, &self.point(Operation::idempotent("set"), call).await)
-            }
-        }
+            }),
+            Err(why) => Box::pin(ready(Kept::No(why))),
+        };
+        Either::Right(otherwise)
     }
 
     /// Writes what a batch load found, plain entries in one call to the store. One answer for each, in order.

@@ -12,7 +12,11 @@ use crate::flight::LeaderGuard;
 pub(super) async fn while_watched<L>(guards: &[&LeaderGuard], load: impl Future<Output = L>) -> Option<L> {
     let mut load = pin!(load);
     loop {
-        let mut unwatched = pin!(async {
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(load.as_mut().poll(context))).await {
+            return Some(output);
+        }
+        // Apart, for the loads that wait for nothing.
+        let mut unwatched = Box::pin(async {
             for guard in guards {
                 guard.flight().unwatched().await;
             }

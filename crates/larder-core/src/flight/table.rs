@@ -204,14 +204,18 @@ impl FlightTable {
         let shard = self.shard(key);
         let mut slots = lock(&shard.slots);
         let mut woken = Vec::new();
-        if let Some(slot) = slots.get_mut(key)
-            && writing.is_fenced
-        {
-            slot.writing = false;
-            woken = std::mem::take(&mut slot.waiting);
+        let mut is_idle = false;
+        if let Some(slot) = slots.get_mut(key) {
+            if writing.is_fenced {
+                slot.writing = false;
+                woken = std::mem::take(&mut slot.waiting);
+            }
+            is_idle = slot.is_idle();
         }
         shard.changes.fetch_add(1, Ordering::Release);
-        remove_if_idle(&mut slots, key);
+        if is_idle {
+            slots.remove(key);
+        }
         drop(slots);
         // Whoever waits is woken outside the lock.
         drop(woken);
@@ -304,11 +308,12 @@ fn is_detached(flight: &Flight) -> bool {
 }
 
 fn forget(slots: &mut Slots, flight: &Arc<Flight>) {
-    if let Some(slot) = slots.get_mut(&flight.key) {
-        slot.current.take_if(|current| Arc::ptr_eq(current, flight));
-        slot.former.take_if(|former| Arc::ptr_eq(former, flight));
+    let Some(slot) = slots.get_mut(&flight.key) else { return };
+    slot.current.take_if(|current| Arc::ptr_eq(current, flight));
+    slot.former.take_if(|former| Arc::ptr_eq(former, flight));
+    if slot.is_idle() {
+        slots.remove(&flight.key);
     }
-    remove_if_idle(slots, &flight.key);
 }
 
 fn remove_if_idle(slots: &mut Slots, key: &Key) {
