@@ -190,7 +190,6 @@ impl Drop for Held {
         if self.is_over || !self.is_held() {
             return;
         }
-        self.inner.abandon(self.nonce);
         let rest = Box::new(Self {
             inner: Arc::clone(&self.inner),
             key: self.key.clone(),
@@ -202,7 +201,9 @@ impl Drop for Held {
             is_over: true,
         });
         let inner = Arc::clone(&self.inner);
-        // Where no task can be started it ends by itself.
-        let _ = inner.start(rest.give_back());
+        if inner.start(rest.give_back()).is_err() {
+            // No task can be started: it ends by itself.
+            inner.abandon(self.nonce);
+        }
     }
 }

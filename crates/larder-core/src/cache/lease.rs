@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{
     held::{Base, Held},
     inner::Inner,
-    ops::Operation,
+    ops::{Operation, may_have_run},
 };
 use crate::{
     EntryMeta, Error, ErrorKind, Expiry, Key, Result, Timestamp, Value,
@@ -59,8 +59,9 @@ impl Inner {
             return Taken::Failed;
         }
         let nonce = self.random.nonce();
-        let taken = self.try_to_take(key, stamps, nonce, over, absent).await;
-        if matches!(taken, Taken::Failed) {
+        let mut unsure = false;
+        let taken = self.try_to_take(key, stamps, nonce, over, absent, &mut unsure).await;
+        if unsure && !matches!(taken, Taken::Held(_)) {
             // It may stand there all the same, or yet appear.
             self.abandon(nonce);
         }
@@ -74,6 +75,7 @@ impl Inner {
         nonce: Nonce,
         over: Over,
         mut absent: bool,
+        unsure: &mut bool,
     ) -> Taken {
         let mut lost = 0;
         for _ in 0..ROUNDS {
@@ -106,9 +108,13 @@ impl Inner {
                             // It may have run: then the next look finds our own mark.
                             Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => {
                                 lost += 1;
+                                *unsure = true;
                                 continue;
                             }
-                            Err(_) => return Taken::Failed,
+                            Err(error) => {
+                                *unsure |= may_have_run(&error);
+                                return Taken::Failed;
+                            }
                         }
                     }
                 }
@@ -119,11 +125,17 @@ impl Inner {
             match added {
                 Ok(Some(version)) => return Taken::Held(Held::new(self, key, nonce, base, version)),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => lost += 1,
-                Err(_) => return Taken::Failed,
+                Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => {
+                    lost += 1;
+                    *unsure = true;
+                }
+                Err(error) => {
+                    *unsure |= may_have_run(&error);
+                    return Taken::Failed;
+                }
             }
         }
-        if lost > 0 { Taken::Failed } else { Taken::Busy }
+        Taken::Busy
     }
 
     /// From now on nobody in this process waits for this lease, wherever it is seen.
