@@ -254,7 +254,7 @@ fn sit(name: &str, server: &Server, open: impl Fn(SocketAddr) -> Result<StoreHan
                 server.start()?;
             }
             "paused" => {
-                server.pause();
+                server.pause()?;
                 secs(1.5);
                 server.resume();
             }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::account::Account;
 use crate::programs;
-use crate::tree::descendants;
+use crate::tree::{descendants, is_at_rest, start_time};
 
 /// What to start, and how it is to end.
 #[derive(Clone, Debug)]
@@ -105,18 +105,39 @@ impl Process {
         }
     }
 
-    /// SIGKILL, to it and then to what it had started; it is gone when this returns.
+    /// SIGKILL, to it and then to what it had started; none of them runs when this returns, unless the kernel takes more
+    /// than some seconds.
     pub(crate) fn kill(&mut self) {
-        let children = descendants(self.pid());
+        let children: Vec<_> =
+            descendants(self.pid()).into_iter().map(|pid| (pid, start_time(pid))).collect();
         // Neither fails for a child that was not reaped yet.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for child in children {
-            send(child, Signal::KILL);
+        for (child, _) in &children {
+            send(*child, Signal::KILL);
         }
+        // They may still answer, and hold what the next start needs. One whose pid another process has by now is gone.
+        let is_gone =
+            |(pid, began): &(u32, Option<u64>)| start_time(*pid).is_none_or(|now| Some(now) != *began);
+        within_a_moment(|| children.iter().all(is_gone));
     }
 
-    /// To it and to all it has started: a server with a process for each connection is only then paused.
+    /// SIGSTOP, to it and to all it has started: a server with a process for each connection is only then paused. No
+    /// thread of theirs runs when this returns.
+    pub(crate) fn stop_all(&self) -> Result<()> {
+        let all = || std::iter::once(self.pid()).chain(descendants(self.pid()));
+        let stopped = within_a_moment(|| {
+            self.signal_all(Signal::STOP);
+            // Listed again: what was started before the first of them stopped is among them.
+            all().all(is_at_rest)
+        });
+        if !stopped {
+            bail!("process {} does not stop", self.pid());
+        }
+        Ok(())
+    }
+
+    /// To it and to all it has started.
     pub(crate) fn signal_all(&self, signal: Signal) {
         send(self.pid(), signal);
         for child in descendants(self.pid()) {
@@ -141,6 +162,20 @@ impl Drop for Process {
             }
         }
         self.kill();
+    }
+}
+
+/// Asks until it is so, for as long as a busy machine may keep a process from noticing a signal; whether it was so.
+fn within_a_moment(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        if is_so() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -105,7 +105,7 @@ impl Server {
         self.start()
     }
 
-    /// SIGKILL, to it and to the processes it started; it is reaped when this returns.
+    /// SIGKILL, to it and to the processes it started; it is reaped, and they are gone, when this returns.
     pub fn kill(&self) {
         if let Some(mut process) = self.process().take() {
             process.kill();
@@ -123,11 +123,13 @@ impl Server {
         Ok(())
     }
 
-    /// SIGSTOP, to it and to the processes it started.
-    pub fn pause(&self) {
-        if let Some(process) = &*self.process() {
-            process.signal_all(Signal::STOP);
-        }
+    /// SIGSTOP, to it and to the processes it started; no thread of theirs runs when this returns, and else it is an
+    /// error.
+    pub fn pause(&self) -> Result<()> {
+        self.process()
+            .as_ref()
+            .map_or(Ok(()), Process::stop_all)
+            .with_context(|| format!("pausing {}", self.name))
     }
 
     /// SIGCONT after `pause`.

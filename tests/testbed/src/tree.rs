@@ -20,6 +20,14 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat(pid).filter(|stat| stat.state != "Z").map(|stat| stat.started)
 }
 
+/// Whether no thread of a process runs, as all are stopped, or there is none any more. A signal is only noted when it is
+/// sent: the threads stop, each by itself, when they next have a processor.
+pub(crate) fn is_at_rest(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    stats.all(|line| parse(&line).is_some_and(|stat| matches!(stat.state.as_str(), "T" | "t" | "Z" | "X")))
+}
+
 struct Stat {
     state: String,
     parent: u32,
@@ -50,6 +58,12 @@ mod tests {
         let line = "7 (a) b (c)) S 3 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 8899 1 2";
         let stat = parse(line).unwrap();
         assert_eq!((stat.state.as_str(), stat.parent, stat.started), ("S", 3, 8899));
+    }
+
+    #[test]
+    fn who_asks_is_not_at_rest_and_who_is_not_there_is() {
+        assert!(!is_at_rest(std::process::id()));
+        assert!(is_at_rest(0));
     }
 
     #[test]

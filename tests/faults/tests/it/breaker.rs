@@ -82,7 +82,7 @@ async fn dead_and_back(server: &Server, store: Arc<dyn CacheStore>, loss: Loss) 
     let canary = Canary::start();
     match loss {
         Loss::Killed => server.kill(),
-        Loss::Silent => server.pause(),
+        Loss::Silent => server.pause()?,
     }
     let (mut first_calls, mut late_calls, mut slowest) = (0, 0, Duration::ZERO);
     while state() == CircuitState::Closed {
@@ -162,7 +162,7 @@ async fn rarely_asked(server: &Server, store: Arc<dyn CacheStore>, loss: Loss) -
     let canary = Canary::start();
     match loss {
         Loss::Killed => server.kill(),
-        Loss::Silent => server.pause(),
+        Loss::Silent => server.pause()?,
     }
     let mut waits = Vec::new();
     for request in 0..10 {

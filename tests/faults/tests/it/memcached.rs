@@ -55,7 +55,7 @@ async fn stopped(how: Use) -> Result<()> {
     let build = || MemcachedStore::connect(&server.url());
     exam.run(build, async |load| {
         load.fault("SIGSTOP");
-        server.pause();
+        server.pause()?;
         load.run_for(millis(2000)).await;
         server.resume();
         load.able_to_serve();
@@ -118,7 +118,7 @@ async fn a_stopped_server_is_never_taken_for_a_success() -> Result<()> {
     connected(&(std::sync::Arc::clone(&store) as _)).await;
     store.set(&key("a"), bytes("old"), FAR).await?;
     let (_, version) = store.get_versioned(&key("a")).await?.context("it is there")?;
-    server.pause();
+    server.pause()?;
     assert_eq!(store.set(&key("b"), bytes("new"), FAR).await.unwrap_err().kind(), ErrorKind::Ambiguous);
     // By now the store may know that the server does not answer, and send nothing.
     assert!(store.set(&key("b"), bytes("new"), FAR).await.is_err());

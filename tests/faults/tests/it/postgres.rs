@@ -108,7 +108,7 @@ async fn stopped(how: Use) -> Result<()> {
         || builder(&server.url()).build(),
         async |load| {
             load.fault("SIGSTOP");
-            server.pause();
+            server.pause()?;
             load.run_for(millis(2000)).await;
             server.resume();
             load.able_to_serve();

@@ -69,7 +69,7 @@ async fn stopped(how: Use) -> Result<()> {
         || RedisStore::connect(&server.url()),
         async |load| {
             load.fault("SIGSTOP");
-            server.pause();
+            server.pause()?;
             load.run_for(millis(2000)).await;
             server.resume();
             load.able_to_serve();

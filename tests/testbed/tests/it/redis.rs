@@ -25,7 +25,7 @@ fn sentinel() {
     all.wait_until_whole(SOON).unwrap();
 
     // Forced, with one sentinel paused; and the old primary comes back as a replica.
-    all.sentinels()[0].pause();
+    all.sentinels()[0].pause().unwrap();
     all.nodes()[second].kill();
     let third = all.wait_for_new_primary(second, SOON).unwrap();
     assert_ne!(third, second);

@@ -12,7 +12,7 @@ use larder_testbed::{
 fn dies_and_comes_back(server: &Server) {
     let pid = server.pid().unwrap();
     assert!(server.answers());
-    server.pause();
+    server.pause().unwrap();
     assert!(!server.answers(), "{} answers although it is paused", server.name());
     server.resume();
     server.wait_until_it_answers(Duration::from_secs(2)).unwrap();

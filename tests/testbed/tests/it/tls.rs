@@ -70,7 +70,7 @@ fn redis() {
     assert!(ask(&mut stream, "AUTH larder wrong\r\n", "\r\n").starts_with("-WRONGPASS"));
     assert_eq!(ask(&mut stream, &format!("AUTH larder {password}\r\n"), "\r\n"), "+OK\r\n");
     assert_eq!(ask(&mut stream, "SET k v\r\n", "\r\n"), "+OK\r\n");
-    redis.pause();
+    redis.pause().unwrap();
     assert!(!redis.answers());
     redis.resume();
     redis.restart().unwrap();
