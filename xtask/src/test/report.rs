@@ -23,6 +23,9 @@ struct Ran {
     failed: u64,
     ignored: u64,
     failures: Vec<String>,
+    /// What the failed tests said: the lines between `failures:` and the list of their names.
+    said: Vec<String>,
+    saying: bool,
     /// The cases a store lacks the capability for: name and capability.
     skipped: Vec<(String, String)>,
     /// Ignored for any other reason, which is not allowed.
@@ -53,8 +56,15 @@ impl Report {
             }
         } else if let Some(name) = words.strip_prefix("Doc-tests ") {
             self.binaries.push(Ran { name: format!("{} docs", name.replace('_', "-")), ..Ran::default() });
+        } else if line == "failures:" {
+            // Twice: before what they said, and before the bare list of their names.
+            let ran = self.last();
+            ran.saying = ran.said.is_empty();
         } else if let Some(counts) = line.strip_prefix("test result: ") {
+            self.last().saying = false;
             self.summary(counts);
+        } else if self.binaries.last().is_some_and(|ran| ran.saying) {
+            self.last().said.push(line.to_owned());
         } else if let Some((name, outcome)) = line.strip_prefix("test ").and_then(|l| l.rsplit_once(" ... "))
         {
             self.outcome(name.trim(), outcome);
@@ -126,20 +136,21 @@ impl Report {
         }
     }
 
-    /// What ran, what was ignored and why, what failed.
+    /// What was ignored and why, what ran, what failed and what it said: last what a reader of the end has to see.
     pub(crate) fn table(&self) -> String {
-        let mut text = format!("{:<48} {:>7} {:>7} {:>7}\n", "what ran", "passed", "failed", "ignored");
+        let mut text = String::new();
         let mut put = |line: String| writeln!(text, "{line}").expect("writing to a string cannot fail");
+        for ran in &self.binaries {
+            for (case, capability) in &ran.skipped {
+                put(format!("skipped: {} {case}: the store has no `{capability}`", ran.name));
+            }
+        }
+        put(format!("\n{:<48} {:>7} {:>7} {:>7}", "what ran", "passed", "failed", "ignored"));
         for ran in &self.binaries {
             if ran.passed + ran.failed + ran.ignored > 0 {
                 put(format!("{:<48} {:>7} {:>7} {:>7}", ran.name, ran.passed, ran.failed, ran.ignored));
             } else if ran.summaries == 0 && !ran.name.ends_with(" docs") {
                 put(format!("{:<48} no summary", ran.name));
-            }
-        }
-        for ran in &self.binaries {
-            for (case, capability) in &ran.skipped {
-                put(format!("skipped: {} {case}: the store has no `{capability}`", ran.name));
             }
         }
         for ran in &self.binaries {
@@ -152,12 +163,31 @@ impl Report {
             for name in &ran.failures {
                 put(format!("failed: {} {name}", ran.name));
             }
+            excerpt(&ran.said).for_each(|line| put(format!("    {line}")));
         }
         if self.broken {
             put("failed: cargo test itself, although no test failed; see its output".to_owned());
         }
         text
     }
+}
+
+/// What failed tests said without their backtraces, of each one the end: there is the error.
+fn excerpt(said: &[String]) -> impl Iterator<Item = &str> {
+    const LINES: usize = 30;
+    let tests = said.chunk_by(|_, line| !is_heading(line));
+    tests.flat_map(|test| {
+        let until_backtrace = |line: &&String| !line.trim().eq_ignore_ascii_case("stack backtrace:");
+        let lines: Vec<&str> = test.iter().take_while(until_backtrace).map(String::as_str).collect();
+        let (heading, rest) = lines.split_at(lines.len().min(1));
+        let end = &rest[rest.len().saturating_sub(LINES)..];
+        [heading, end].concat().into_iter().filter(|line| !line.trim().is_empty())
+    })
+}
+
+/// `---- name stdout ----`, or without the word.
+fn is_heading(line: &str) -> bool {
+    line.starts_with("---- ") && line.ends_with(" ----")
 }
 
 #[cfg(test)]

@@ -66,6 +66,30 @@ fn failures_are_counted_and_named() {
 }
 
 #[test]
+fn what_failed_tests_said_comes_last_and_short() {
+    let said =
+        |name: &str, lines: &str| format!("---- {name} stdout ----\n{lines}\nError: {name} was late\n");
+    let many: Vec<String> = (0..40).map(|line| format!("histogram {line}")).collect();
+    let backtrace = "\nStack backtrace:\n   0: somewhere\n";
+    let failures = [said("key::is_short", &many.join("\n")), backtrace.into(), said("key::b", "")].concat();
+    let end =
+        "failures:\n    key::is_short\n    key::b\n\ntest result: FAILED. 1 passed; 2 failed; 0 ignored;";
+    let text = RUN.replace("is_short ... ok", "is_short ... FAILED").replacen(
+        "test result: ok. 2 passed; 0 failed; 0 ignored;",
+        &format!("failures:\n\n{failures}\n{end}"),
+        1,
+    );
+    let table = report(&text).table();
+    let at = |what: &str| table.find(what).unwrap_or_else(|| panic!("no {what} in {table}"));
+    assert!(at("skipped: ") < at("what ran") && at("what ran") < at("\nfailed: "));
+    assert!(
+        at("failed: ") < at("---- key::is_short") && at("key::is_short was late") < at("key::b was late")
+    );
+    assert!(!table.contains("somewhere") && !table.contains("histogram 9\n"), "{table}");
+    assert!(table.contains("histogram 39"), "{table}");
+}
+
+#[test]
 fn a_run_that_breaks_or_tests_nothing_fails() {
     let mut broken = report(RUN);
     broken.ended(false);
