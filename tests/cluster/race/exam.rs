@@ -12,7 +12,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::{
     kind::{KINDS, Kind},
     process::{Process, runtime, unique},
-    racer::{FAULTY, KEYS, KIND, NUMBER, PROCESSES, ROUNDS, SEED, STORE, TABLE},
+    racer::{COUNTS, FAULTY, KEYS, KIND, NUMBER, PROCESSES, ROUNDS, SEED, STORE, TABLE},
     rows, stores,
 };
 
@@ -43,17 +43,17 @@ pub(crate) fn trials() -> Vec<Trial> {
 struct Report {
     rounds: i64,
     killed: i64,
-    counts: [u64; 6],
+    counts: [u64; COUNTS],
     violations: Vec<String>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [reads, hits, stale, loads, joined, not_kept] = self.counts;
+        let [reads, hits, stale, loads, joined, not_kept, repeated] = self.counts;
         write!(
             f,
             "{} rounds, {} processes killed, {reads} reads ({hits} hits, {stale} stale, {loads} loads, {joined} joined), \
-             {not_kept} not kept, {} violations",
+             {not_kept} not kept, {repeated} late invalidations repeated, {} violations",
             self.rounds,
             self.killed,
             self.violations.len()
@@ -119,7 +119,7 @@ fn hold(store: &'static str, kind: Kind) -> Result<()> {
     let report = sit(store, kind, rounds()?, false)?;
     let first: Vec<_> = report.violations.iter().take(10).collect();
     ensure!(first.is_empty(), "seed {}: {report}: {first:#?}", seed()?);
-    let [_, hits, _, loads, joined, not_kept] = report.counts;
+    let [_, hits, _, loads, joined, not_kept, _] = report.counts;
     ensure!(hits > 0 && loads > 0, "readers met no hits or no loads: {report}");
     // Nobody joins once a tag has become known, so there it is rare.
     ensure!(joined > 0 || kind == Kind::LateTag, "no load was shared: {report}");

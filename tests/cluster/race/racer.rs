@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use larder_core::{Cache, EntryOptions, Faults, Kept, Loaded, Source};
+use larder_core::{Cache, EntryOptions, Error, ErrorKind, Faults, Kept, Loaded, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -42,11 +42,16 @@ const TOGETHER: i32 = 4;
 const LEASE: Duration = Duration::from_millis(200);
 const SKEW: Duration = Duration::from_millis(100);
 
+/// How often an invalidation is tried that is late each time.
+const TRIES: u32 = 5;
+
 /// What the cache holds: not a bare integer, which would be a counter.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) version: i64,
 }
+
+pub(crate) const COUNTS: usize = 7;
 
 /// What a process saw.
 #[derive(Debug, Default)]
@@ -57,11 +62,13 @@ pub(crate) struct Counts {
     pub(crate) loads: AtomicU64,
     pub(crate) joined: AtomicU64,
     pub(crate) not_kept: AtomicU64,
+    /// Invalidations that were late, and made again.
+    pub(crate) repeated: AtomicU64,
 }
 
 impl Counts {
-    pub(crate) fn all(&self) -> [&AtomicU64; 6] {
-        [&self.reads, &self.hits, &self.stale, &self.loads, &self.joined, &self.not_kept]
+    pub(crate) fn all(&self) -> [&AtomicU64; COUNTS] {
+        [&self.reads, &self.hits, &self.stale, &self.loads, &self.joined, &self.not_kept, &self.repeated]
     }
 
     fn count(&self, source: Source) {
@@ -153,10 +160,24 @@ impl Track {
             self.random.delay().await;
             let version = self.rows.write(self.key).await?;
             self.random.delay().await;
-            self.kind.invalidate(&self.cache, "row", &self.tag).await.context("an invalidation failed")?;
+            self.invalidate().await.context("an invalidation failed")?;
             done = self.rows.acknowledge(self.key, version).await?;
         }
         Ok(())
+    }
+
+    /// Until it is acknowledged: that a busy disk is late breaks no promise.
+    async fn invalidate(&self) -> larder_core::Result<()> {
+        let mut tries = 1;
+        loop {
+            let result = self.kind.invalidate(&self.cache, "row", &self.tag).await;
+            let is_late = |error: &Error| matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Ambiguous);
+            if tries == TRIES || !result.as_ref().is_err_and(is_late) {
+                return result;
+            }
+            tries += 1;
+            self.counts.repeated.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Every fourth key is stale nearly at once, so that it is loaded behind and in place of what is there.
