@@ -21,6 +21,8 @@ pub(super) struct Held {
     version: Option<Version>,
     /// A renewal may have made it another one.
     is_unsure: bool,
+    /// It is being given back in the background: that is tried once.
+    is_last: bool,
     is_over: bool,
 }
 
@@ -92,6 +94,7 @@ impl Held {
             base,
             version: Some(version),
             is_unsure: false,
+            is_last: false,
             is_over: false,
         })
     }
@@ -108,29 +111,33 @@ impl Held {
 
     async fn renew(&mut self) {
         if self.is_unsure {
-            self.ask().await;
+            // Its error is counted, here and below: what the store cannot say now is asked again.
+            let _ = self.ask().await;
         }
         let Some(version) = self.version else { return };
         let now = self.inner.clock.now();
         let Ok((value, expiry)) = self.inner.leased(&self.base, self.nonce, now) else { return };
         // Until it is answered: the load may be dropped meanwhile.
-        self.is_unsure = true;
+        let was_unsure = std::mem::replace(&mut self.is_unsure, true);
         let call = self.inner.handle.store.replace(&self.key, &version, value, expiry);
         match self.inner.point(Operation::once("replace"), call).await {
+            // Void, unless the renewal before this one changed it.
+            Ok(None) if was_unsure => self.is_unsure = self.ask().await.is_err(),
             Ok(renewed) => (self.version, self.is_unsure) = (renewed, false),
             // Either this state or the one before, which the store may not be able to say now.
-            Err(_) => self.ask().await,
+            Err(_) => drop(self.ask().await),
         }
     }
 
-    /// Asks the store which state holds this lease. What it cannot say stays as it was.
-    async fn ask(&mut self) {
+    /// Asks the store which state holds this lease. Where it cannot say, that stays as it was.
+    async fn ask(&mut self) -> Result<()> {
         let call = self.inner.handle.store.get_versioned(&self.key);
-        let Ok(found) = self.inner.point(Operation::idempotent("get_versioned"), call).await else { return };
+        let found = self.inner.point(Operation::idempotent("get_versioned"), call).await?;
         self.version = found.and_then(|(value, version)| {
             let opened = value.open().ok()?;
             (opened.meta()?.lease()?.nonce == self.nonce).then_some(version)
         });
+        Ok(())
     }
 
     /// Writes `value` in the place of the lease; `false` if that is void.
@@ -140,10 +147,12 @@ impl Held {
             if self.inner.point(Operation::once("replace"), call).await?.is_some() {
                 return Ok(true);
             }
-            self.version = None;
-            // A renewal whose answer was lost, and nobody else, may have changed it.
-            if std::mem::take(&mut self.is_unsure) {
-                self.ask().await;
+            if self.is_unsure {
+                // A renewal whose answer was lost, and nobody else, may have changed it.
+                self.ask().await?;
+                self.is_unsure = false;
+            } else {
+                self.version = None;
             }
         }
         Ok(false)
@@ -190,6 +199,10 @@ impl Drop for Held {
         if self.is_over || !self.is_held() {
             return;
         }
+        if self.is_last {
+            // No task could be started, or its runtime is shutting down: it ends by itself.
+            return self.inner.abandon(self.nonce);
+        }
         let rest = Box::new(Self {
             inner: Arc::clone(&self.inner),
             key: self.key.clone(),
@@ -197,13 +210,10 @@ impl Drop for Held {
             base: self.base.clone(),
             version: self.version.take(),
             is_unsure: self.is_unsure,
-            // Tried once: a runtime that is shutting down drops what it is given.
-            is_over: true,
+            is_last: true,
+            is_over: false,
         });
-        let inner = Arc::clone(&self.inner);
-        if inner.start(rest.give_back()).is_err() {
-            // No task can be started: it ends by itself.
-            inner.abandon(self.nonce);
-        }
+        // Where that fails, `rest` is dropped.
+        let _ = self.inner.start(rest.give_back());
     }
 }

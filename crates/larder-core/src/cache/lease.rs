@@ -12,7 +12,7 @@ use super::{
     ops::{Operation, may_have_run},
 };
 use crate::{
-    EntryMeta, Error, ErrorKind, Expiry, Key, Result, Timestamp, Value,
+    EntryMeta, Error, ErrorKind, Expiry, Key, Result, Timestamp, Value, Version,
     entry::{Lease, Stamp},
     flight::Nonce,
     quarantine::Doubt,
@@ -53,86 +53,50 @@ impl Inner {
         key: &Key,
         stamps: Vec<Stamp>,
         over: Over,
-        absent: bool,
+        mut absent: bool,
     ) -> Taken {
         if self.handle.flights.quarantine.of(key) != Doubt::None {
             return Taken::Failed;
         }
-        let nonce = self.random.nonce();
-        let mut unsure = false;
-        let taken = self.try_to_take(key, stamps, nonce, over, absent, &mut unsure).await;
-        if unsure && !matches!(taken, Taken::Held(_)) {
-            // It may stand there all the same, or yet appear.
-            self.abandon(nonce);
-        }
-        taken
-    }
-
-    async fn try_to_take(
-        self: &Arc<Self>,
-        key: &Key,
-        stamps: Vec<Stamp>,
-        nonce: Nonce,
-        over: Over,
-        mut absent: bool,
-        unsure: &mut bool,
-    ) -> Taken {
-        let mut lost = 0;
+        let (mut sent, mut lost) = (Sent { inner: self, unanswered: Vec::new() }, 0);
         for _ in 0..ROUNDS {
+            // Each is sent once: what of a lost one appears late is not taken for the lease that is held.
+            let nonce = self.random.nonce();
             let now = self.clock.now();
-            let base = if absent {
-                Base::Nothing(stamps.clone())
+            let found = if std::mem::take(&mut absent) {
+                None
             } else {
                 let call = self.handle.store.get_versioned(key);
                 match self.point(Operation::idempotent("get_versioned"), call).await {
+                    Ok(found) => found,
                     Err(_) => return Taken::Failed,
-                    Ok(None) => Base::Nothing(stamps.clone()),
-                    Ok(Some((value, version))) => {
-                        let base = match self.base_of(key, value, &stamps, nonce, over).await {
-                            Found::Mine(base) => {
-                                return Taken::Held(Held::new(self, key, nonce, base, version));
-                            }
-                            Found::Base(base) => base,
-                            Found::Busy => return Taken::Busy,
-                            Found::Unreadable => return Taken::Failed,
-                        };
-                        let Ok((value, expiry)) = self.leased(&base, nonce, now) else {
-                            return Taken::Failed;
-                        };
-                        let call = self.handle.store.replace(key, &version, value, expiry);
-                        match self.point(Operation::once("replace"), call).await {
-                            Ok(Some(version)) => {
-                                return Taken::Held(Held::new(self, key, nonce, base, version));
-                            }
-                            Ok(None) => continue,
-                            // It may have run: then the next look finds our own mark.
-                            Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => {
-                                lost += 1;
-                                *unsure = true;
-                                continue;
-                            }
-                            Err(error) => {
-                                *unsure |= may_have_run(&error);
-                                return Taken::Failed;
-                            }
-                        }
-                    }
                 }
             };
+            let (base, version) = match found {
+                None => (Base::Nothing(stamps.clone()), None),
+                Some((value, version)) => match self.base_of(key, value, &stamps, &sent, over).await {
+                    Found::Mine(lost, base) => {
+                        let nonce = lost.unwrap_or(nonce);
+                        sent.answered(&nonce);
+                        return Taken::Held(Held::new(self, key, nonce, base, version));
+                    }
+                    Found::Base(base) => (base, Some(version)),
+                    Found::Busy => return Taken::Busy,
+                    Found::Unreadable => return Taken::Failed,
+                },
+            };
             let Ok((value, expiry)) = self.leased(&base, nonce, now) else { return Taken::Failed };
-            let added = self.point(Operation::once("add"), self.handle.store.add(key, value, expiry)).await;
-            absent = false;
-            match added {
+            let store = &self.handle.store;
+            let (operation, call) = match &version {
+                Some(version) => ("replace", store.replace(key, version, value, expiry)),
+                None => ("add", store.add(key, value, expiry)),
+            };
+            match sent.send(nonce, operation, call).await {
                 Ok(Some(version)) => return Taken::Held(Held::new(self, key, nonce, base, version)),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => {
-                    lost += 1;
-                    *unsure = true;
-                }
-                Err(error) => {
-                    *unsure |= may_have_run(&error);
-                    return Taken::Failed;
-                }
+                // It may have run: then the next look finds its mark.
+                Err(error) if error.kind() == ErrorKind::Ambiguous && lost < LOST => lost += 1,
+                Err(_) => return Taken::Failed,
             }
         }
         Taken::Busy
@@ -151,7 +115,7 @@ impl Inner {
         key: &Key,
         value: Value,
         stamps: &[Stamp],
-        nonce: Nonce,
+        sent: &Sent<'_>,
         over: Over,
     ) -> Found {
         let nothing = || Base::Nothing(stamps.to_vec());
@@ -162,12 +126,12 @@ impl Inner {
             if !self.has_its_namespaces(key, &[]) {
                 return Found::Base(nothing());
             }
-            return if over >= Over::Judged { Found::Mine(Base::Counter) } else { Found::Busy };
+            return if over >= Over::Judged { Found::Mine(None, Base::Counter) } else { Found::Busy };
         };
-        if meta.lease().is_some_and(|lease| lease.nonce == nonce) {
+        if let Some(lost) = meta.lease().map(|lease| lease.nonce).filter(|nonce| sent.may_hold(nonce)) {
             let is_value = !matches!(opened, Opened::LeaseOnly(_));
             let entry = || Base::Entry(opened.with_meta(meta.clone().with_lease(None)));
-            return Found::Mine(if is_value { entry() } else { nothing() });
+            return Found::Mine(Some(lost), if is_value { entry() } else { nothing() });
         }
         match self.stamps_hold(key, meta.stamps()).await {
             Ok(true) => {}
@@ -225,8 +189,50 @@ impl Inner {
 
 /// What an entry is to whoever would take a lease on it.
 enum Found {
-    Mine(Base),
+    /// It holds one already, whose answer was lost; or it is a counter, which holds none.
+    Mine(Option<Nonce>, Base),
     Base(Base),
     Busy,
     Unreadable,
+}
+
+/// The leases that were sent without an answer: each may stand in the store, or yet appear there. Those that are still
+/// without one when this is dropped are abandoned.
+struct Sent<'a> {
+    inner: &'a Inner,
+    unanswered: Vec<Nonce>,
+}
+
+impl Sent<'_> {
+    /// Sends a lease with this mark.
+    async fn send(
+        &mut self,
+        nonce: Nonce,
+        operation: &'static str,
+        call: impl Future<Output = Result<Option<Version>>>,
+    ) -> Result<Option<Version>> {
+        self.unanswered.push(nonce);
+        let answer = self.inner.point(Operation::once(operation), call).await;
+        if !answer.as_ref().is_err_and(may_have_run) {
+            self.answered(&nonce);
+        }
+        answer
+    }
+
+    fn may_hold(&self, nonce: &Nonce) -> bool {
+        self.unanswered.contains(nonce)
+    }
+
+    /// What became of this one is known.
+    fn answered(&mut self, nonce: &Nonce) {
+        self.unanswered.retain(|sent| sent != nonce);
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        for nonce in &self.unanswered {
+            self.inner.abandon(*nonce);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use larder_core::{ErrorKind, Kept, Seat, Source};
 
-use crate::support::{Act, Gate, Rig, fine, settle};
+use crate::support::{Act, Cluster, Gate, Rig, fine, load, settle};
 
 #[tokio::test]
 async fn close_waits_for_running_loads_and_writes_and_refuses_later_loads() {
@@ -161,4 +161,26 @@ async fn a_seat_outlives_the_handle_it_was_taken_on() {
     drop(cache);
     assert_eq!(leader.commit(1.into(), larder_core::EntryOptions::new()).await, Kept::Yes);
     assert_eq!(handle.busy_keys(), 0);
+}
+
+#[test]
+fn a_runtime_that_goes_away_leaves_no_lease_that_its_process_waits_for() {
+    let (cluster, gate) = (Cluster::new(), Gate::new());
+    let a = cluster.process();
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let first = runtime();
+    first.block_on(async {
+        let held = load(&a, "a", &gate, "first");
+        gate.reached().await;
+        drop(held);
+    });
+    drop(first);
+    runtime().block_on(async {
+        assert!(cluster.stored(&a.cache, "a").await.is_some(), "the lease is there");
+        gate.open();
+        let second = load(&a, "a", &gate, "second");
+        settle().await;
+        assert!(second.is_finished(), "it waits for itself");
+        assert_eq!(second.await.unwrap().unwrap().source(), Source::Loaded(Kept::Yes));
+    });
 }

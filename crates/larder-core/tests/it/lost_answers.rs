@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use larder_core::{EntryOptions, ErrorKind, Kept, NotKept, Source};
+use larder_core::{CacheStore as _, EntryOptions, ErrorKind, Kept, NotKept, Source};
 
 use crate::support::{Act, Cluster, Gate, Rig, fine, load, settle};
 
 const FAILED: Source = Source::Loaded(Kept::No(NotKept::StoreFailed));
 const LOADED: Source = Source::Loaded(Kept::Yes);
+const VOID: Source = Source::Loaded(Kept::No(NotKept::Invalidated));
 
 async fn loads(rig: &Rig, value: &'static str) -> Source {
     rig.cache.get_or_load("a", move || async move { fine(value.to_owned()) }).await.unwrap().source()
@@ -114,6 +115,69 @@ async fn a_renewal_that_fails_once_does_not_lose_the_lease() {
         gate.open();
         assert_eq!(task.await.unwrap().unwrap().source(), LOADED, "{act:?}, then {ask:?}");
     }
+}
+
+#[tokio::test]
+async fn a_renewal_whose_answer_is_lost_is_not_lost_with_the_answer_to_the_question_about_it() {
+    for asks_in_vain in 1..4 {
+        let cluster = Cluster::new();
+        let a = cluster.process();
+        let gate = Gate::new();
+        let task = load(&a, "a", &gate, "a");
+        gate.reached().await;
+        a.store.once("replace", Act::FailAfter(ErrorKind::Ambiguous));
+        // After it, before the next renewal, and after that.
+        (0..asks_in_vain).for_each(|_| a.store.once("get_versioned", Act::Fail(ErrorKind::Unavailable)));
+        cluster.pass(Duration::from_millis(2200)).await;
+        assert_eq!(a.store.calls("replace"), 2);
+        gate.open();
+        assert_eq!(task.await.unwrap().unwrap().source(), LOADED, "{asks_in_vain}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_which_nobody_knows_whether_it_was_renewed_is_given_back() {
+    for recovers in [true, false] {
+        let cluster = Cluster::new();
+        let a = cluster.process();
+        let gate = Gate::new();
+        let task = load(&a, "a", &gate, "first");
+        gate.reached().await;
+        a.store.once("replace", Act::FailAfter(ErrorKind::Ambiguous));
+        // After the renewal, and at the commit.
+        (0..2).for_each(|_| a.store.once("get_versioned", Act::Fail(ErrorKind::Unavailable)));
+        if !recovers {
+            a.store.always("get_versioned", Act::Fail(ErrorKind::Unavailable));
+        }
+        cluster.pass(Duration::from_millis(1100)).await;
+        gate.open();
+        assert_eq!(task.await.unwrap().unwrap().source(), FAILED);
+        settle().await;
+        assert_eq!(cluster.stored(&a.cache, "a").await.is_none(), recovers);
+        a.store.calm();
+        assert_eq!(loads_at_once(&a, "second").await, LOADED, "{recovers}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_appears_late_is_not_taken_for_the_one_that_is_held() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    // Still on its way: another one is sent meanwhile, and taken.
+    a.store.once("add", Act::Fail(ErrorKind::Ambiguous));
+    let gate = Gate::new();
+    let task = load(&a, "a", &gate, "old");
+    gate.reached().await;
+    b.cache.delete("a").await.unwrap();
+    let (key, late, expiry) = a.store.adds()[0].clone();
+    assert!(cluster.server.add(&key, late, expiry).await.unwrap().is_some());
+    // A renewal that fails asks which state holds the lease.
+    a.store.once("replace", Act::Fail(ErrorKind::Unavailable));
+    cluster.pass(Duration::from_millis(1100)).await;
+    gate.open();
+    assert_eq!(task.await.unwrap().unwrap().source(), VOID);
+    assert!(b.cache.get::<String>("a").await.unwrap().is_none(), "the delete is undone");
+    assert_eq!(loads_at_once(&a, "new").await, LOADED, "it waits for a lease that nobody holds");
 }
 
 #[tokio::test]

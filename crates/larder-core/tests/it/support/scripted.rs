@@ -31,6 +31,9 @@ pub(crate) enum Act {
     Yield,
 }
 
+/// What an `add` was sent with.
+pub(crate) type Added = (Key, Value, Expiry);
+
 /// The store of the examples, doing as told.
 #[derive(Debug)]
 pub(crate) struct Scripted {
@@ -41,6 +44,7 @@ pub(crate) struct Scripted {
     as_bytes: bool,
     acts: Mutex<Vec<(&'static str, Option<usize>, Act)>>,
     calls: Mutex<HashMap<&'static str, usize>>,
+    adds: Mutex<Vec<Added>>,
     pub(crate) events: Mutex<Option<Arc<dyn StoreEvents>>>,
 }
 
@@ -54,6 +58,7 @@ impl Default for Scripted {
             as_bytes: false,
             acts: Mutex::default(),
             calls: Mutex::default(),
+            adds: Mutex::default(),
             events: Mutex::default(),
         }
     }
@@ -106,6 +111,11 @@ impl Scripted {
 
     pub(crate) fn calls(&self, operation: &str) -> usize {
         self.calls.lock().unwrap().get(operation).copied().unwrap_or(0)
+    }
+
+    /// Every `add` that was sent, whatever became of it.
+    pub(crate) fn adds(&self) -> Vec<Added> {
+        self.adds.lock().unwrap().clone()
     }
 
     fn next(&self, operation: &'static str) -> Option<Act> {
@@ -230,6 +240,7 @@ impl CacheStore for Scripted {
 
     async fn add(&self, key: &Key, value: Value, expiry: Expiry) -> Result<Option<Version>> {
         let value = self.kept(value)?;
+        self.adds.lock().unwrap().push((key.clone(), value.clone(), expiry));
         self.act("add", self.inner.add(key, value, expiry)).await?
     }
 
