@@ -11,8 +11,8 @@ use super::{
     stamps::{ClearBy, Confirmed},
 };
 use crate::{
-    Cacheable, Coalesce, EarlyRefresh, Key, NotKept, Timestamp, decide::Decision, flight::LeaderGuard,
-    policy::Policy, quarantine::Doubt, sync::Ordering,
+    Cacheable, Coalesce, EarlyRefresh, Key, NotKept, Outcome, StaleWhy, Timestamp, decide::Decision,
+    flight::LeaderGuard, policy::Policy, quarantine::Doubt, sync::Ordering,
 };
 
 /// How long the first wait for another process's load is, and the longest.
@@ -69,16 +69,46 @@ enum Next {
 }
 
 impl Inner {
-    /// Makes a load begin, as its leader; `None` if there is a value by now.
+    /// Makes a load begin, as its leader; `None` if there is a value by now. Where there is a stale one to serve, another load
+    /// is waited for no longer than `soft`: then that is the outcome.
     pub(super) async fn begin<T: Cacheable>(
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
-    ) -> Option<Start> {
+        soft: Option<Duration>,
+    ) -> Result<Option<Start>, Outcome<T>> {
         match self.begin_now(lead, policy) {
-            Some(start) => Some(start),
+            Some(start) => Ok(Some(start)),
             // Apart, as all that may be needed makes a large future.
-            None => Box::pin(self.begin_slowly(lead, policy)).await,
+            None => Box::pin(self.begin_or_fall_back(lead, policy, soft)).await,
+        }
+    }
+
+    async fn begin_or_fall_back<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: &mut Lead<T>,
+        policy: &Policy,
+        soft: Option<Duration>,
+    ) -> Result<Option<Start>, Outcome<T>> {
+        let stale = lead.stale.clone().filter(|stale| stale.decision != Decision::Fresh);
+        let mut patience = match (soft, &stale) {
+            (Some(soft), Some(_)) => self.clock.now().saturating_add(soft),
+            _ => Timestamp::MAX,
+        };
+        loop {
+            match self.begin_slowly(lead, policy, patience).await {
+                Begin::Go(start) => return Ok(Some(start)),
+                Begin::There => return Ok(None),
+                Begin::Busy => {}
+            }
+            patience = Timestamp::MAX;
+            // The other load goes on behind, and the lead of this one is free for who comes next.
+            if let Some(stale) = &stale
+                && let Some(outcome) = self.fall_back(lead.guard.flight(), stale, StaleWhy::SlowLoad).await
+            {
+                self.served_stale(lead.guard.key(), &outcome, stale);
+                return Err(outcome);
+            }
         }
     }
 
@@ -90,41 +120,47 @@ impl Inner {
         (!waits && !has_stamps).then(|| self.go(&lead.guard, Start::default()))
     }
 
+    /// [`Begin::Busy`] where another load lasts longer than `patience`.
     async fn begin_slowly<T: Cacheable>(
         self: &Arc<Self>,
         lead: &mut Lead<T>,
         policy: &Policy,
-    ) -> Option<Start> {
+        patience: Timestamp,
+    ) -> Begin {
         let flight = Arc::clone(lead.guard.flight());
         // The rest of its time is for the load itself.
         let until = flight.deadline.saturating_sub(flight.limit / 2);
-        match self.before(lead, until).await {
+        match self.before(lead, until.min(patience)).await {
             Before::Nothing => {}
-            Before::There => return None,
+            Before::There => return Begin::There,
+            Before::Runs if patience < until => return Begin::Busy,
             Before::Runs => {
                 let start = self.start_under(lead, policy, Vec::new(), None);
-                return Some(self.alone(lead, start, NotKept::LoadedElsewhere));
+                return Begin::Go(self.alone(lead, start, NotKept::LoadedElsewhere));
             }
         }
         let mut wait = FIRST_WAIT;
         loop {
             let (start, mut next) = match self.attempt(lead, policy).await {
-                Ok(start) => return Some(start),
+                Ok(start) => return Begin::Go(start),
                 Err(without) => without,
             };
             // What is there when the wait is over may be another value: it is looked at before anything takes its place.
             let mut has_waited = false;
             loop {
+                let now = self.clock.now();
                 match next {
-                    Next::There => return None,
-                    Next::Alone(why) => return Some(self.alone(lead, start, why)),
-                    Next::Again | Next::Wait if self.clock.now() >= until => {
-                        return Some(self.alone(lead, start, NotKept::LoadedElsewhere));
+                    Next::There => return Begin::There,
+                    Next::Alone(why) => return Begin::Go(self.alone(lead, start, why)),
+                    Next::Again | Next::Wait if now >= until => {
+                        return Begin::Go(self.alone(lead, start, NotKept::LoadedElsewhere));
                     }
                     Next::Again if has_waited || wait == FIRST_WAIT => break,
+                    Next::Again | Next::Wait if now >= patience => return Begin::Busy,
                     Next::Again | Next::Wait => {
+                        let wait = wait.min(patience.saturating_since(now));
                         if self.within(wait, std::future::pending::<()>()).await.is_err() {
-                            return Some(self.alone(lead, start, NotKept::LoadedElsewhere));
+                            return Begin::Go(self.alone(lead, start, NotKept::LoadedElsewhere));
                         }
                         has_waited = true;
                         next = self.next(lead).await;
@@ -166,6 +202,7 @@ impl Inner {
             let left = after.deadline.min(until).saturating_since(self.clock.now());
             if let Ok(None) = self.within(left, after.ended()).await {
                 if self.clock.now() < after.deadline {
+                    lead.after = Some(after);
                     return Before::Runs;
                 }
                 self.expire_flight(&after);

@@ -44,7 +44,11 @@ impl Inner {
                 }
                 Approach::Lead(lead) => lead,
             };
-            let Some(start) = self.begin(&mut lead, policy).await else { continue };
+            let start = match self.begin(&mut lead, policy, policy.soft_timeout).await {
+                Ok(Some(start)) => start,
+                Ok(None) => continue,
+                Err(outcome) => return Ok(outcome),
+            };
             let mut follow = FlightTable::follow(lead.guard.flight());
             let stale = lead.stale;
             let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
@@ -79,7 +83,7 @@ impl Inner {
         chain: Chain,
         loader: Renewer<'static, T>,
     ) {
-        let Some(start) = self.begin(&mut lead, &policy).await else { return };
+        let Ok(Some(start)) = self.begin(&mut lead, &policy, None).await else { return };
         // A refresh that would keep nothing is for nobody.
         if start.refused.is_some() {
             return start.give_up().await;
@@ -179,7 +183,11 @@ impl Inner {
                 // A loader that borrows never runs behind: it runs now, with the stale entry to fall back on.
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
-            let Some(start) = self.begin(&mut lead, policy).await else { continue };
+            let start = match self.begin(&mut lead, policy, policy.soft_timeout).await {
+                Ok(Some(start)) => start,
+                Ok(None) => continue,
+                Err(outcome) => return Ok(outcome),
+            };
             return self.load_here(lead, start, policy, loader).await;
         }
     }

@@ -152,7 +152,11 @@ impl Inner {
         policy: &Arc<Policy>,
         loader: &Shared<'_, T>,
     ) -> End<T> {
-        let Some(start) = self.begin(&mut lead, policy).await else { return Err(asked) };
+        let start = match self.begin(&mut lead, policy, policy.soft_timeout).await {
+            Ok(Some(start)) => start,
+            Ok(None) => return Err(asked),
+            Err(outcome) => return Ok((asked.text, Ok(Some(outcome)))),
+        };
         match self.take_off(vec![(lead, start, asked)], policy, loader) {
             Ok(mut own) => self.wait(own.remove(0), policy).await,
             Err(mut failed) => Ok(failed.remove(0)),

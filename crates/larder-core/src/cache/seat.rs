@@ -83,7 +83,10 @@ impl Cache {
                 Approach::Alone => return Ok(Seat::Alone),
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
-            let start = self.inner.begin(&mut lead, &policy).await;
+            let start = match self.inner.begin(&mut lead, &policy, policy.soft_timeout).await {
+                Ok(start) => start,
+                Err(outcome) => return Ok(Seat::Ready(outcome)),
+            };
             if let Some(mut start) = start {
                 let deadline = lead.guard.flight().deadline;
                 let renewal = start.lease.take().map(|lease| Renewal::of(&self.inner, lease, deadline));
@@ -132,14 +135,21 @@ impl<T: Cacheable> Leader<T> {
     /// # Ok(()) }) }
     /// ```
     pub async fn commit(self, value: Arc<T>, options: impl Into<EntryOptions>) -> Kept {
+        let (inner, options) = (Arc::clone(&self.inner), options.into());
+        // It fails where no task can be started or the runtime goes away.
+        let kept = inner.to_the_end(async move { Ok(self.keep(value, options).await) });
+        kept.await.unwrap_or(Kept::No(NotKept::StoreFailed))
+    }
+
+    async fn keep(self, value: Arc<T>, options: EntryOptions) -> Kept {
         let took = self.took();
         let Self { inner, guard, mut start, renewal, policy, .. } = self;
         if let Some(renewal) = renewal {
             start.lease = renewal.end().await;
         }
-        let loaded = Loaded::shared(value).with_options(options.into());
+        let loaded = Loaded::shared(value).with_options(options);
         let depends = Depends { stamps: Vec::new(), until: Timestamp::MAX, spoilt: false };
-        let landing = inner.keep_to_the_end(&guard, start, loaded, &policy, took, depends).await;
+        let landing = inner.keep(&guard, start, loaded, &policy, took, depends).await;
         let kept = match &landing {
             Landing::Value(_, kept) => *kept,
             Landing::Late(_, why) => Kept::No(*why),
@@ -164,7 +174,7 @@ impl<T: Cacheable> Leader<T> {
         let inner = Arc::clone(&self.inner);
         let options = options.into();
         let mut commit: crate::BoxFuture<'static, ()> = Box::pin(async move {
-            self.commit(value, options).await;
+            self.keep(value, options).await;
         });
         // Ready at once where the store is in this process: a request that follows finds the entry.
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());

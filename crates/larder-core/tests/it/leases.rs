@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use larder_core::{
-    Cache, EntryOptions, Error, ErrorKind, Kept, Loaded, NotKept, Outcome, Result, Source, StaleWhy, Value,
+    Cache, Clock as _, EntryOptions, Error, ErrorKind, Kept, Loaded, NotKept, Outcome, Result, Source,
+    StaleWhy, Value,
 };
 
 use crate::support::{Act, Cluster, Gate, Rig, fine, load, load_with, settle, until};
@@ -209,4 +210,43 @@ async fn a_failed_load_leaves_the_stale_entry_without_its_lease() {
     assert!(matches!(served.source(), Source::Stale { why: StaleWhy::LoadFailed, .. }));
     settle().await;
     assert_eq!(of(b.cache.get_or_load_with("a", options, || async { fine("b".to_owned()) }).await).1, LOADED);
+}
+
+#[tokio::test]
+async fn who_has_a_stale_entry_waits_for_another_process_no_longer_than_asked() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    let kept = EntryOptions::new().timeout(Duration::from_secs(1)).stale_if_error(Duration::from_mins(1));
+    let soft = kept.clone().soft_timeout(Duration::from_millis(100));
+    a.cache.set_with("a", "old".to_owned(), kept.clone()).await.unwrap();
+    cluster.clock.advance(Duration::from_secs(2));
+    let (gate, never) = (Gate::new(), Gate::new());
+    let elsewhere = load_with(&a, "a", kept, &gate, "new");
+    gate.reached().await;
+    let mut began = cluster.clock.now();
+    let mut served = |outcome| {
+        let (value, source) = of(outcome);
+        assert_eq!(value, "old");
+        assert!(matches!(source, Source::Stale { why: StaleWhy::SlowLoad, .. }), "{source:?}");
+        let took = cluster.clock.now().saturating_since(std::mem::replace(&mut began, cluster.clock.now()));
+        assert!(took <= Duration::from_millis(102), "{took:?}");
+    };
+    let single = load_with(&b, "a", soft.clone(), &never, "never");
+    settle().await;
+    assert!(!single.is_finished(), "it may come at once");
+    served(cluster.end(single).await);
+    let (cache, options) = (b.cache.clone(), soft.clone());
+    let batch = tokio::spawn(async move {
+        let loader = |_| async { fine(std::collections::HashMap::<String, String>::new()) };
+        cache.get_or_load_many_with(["a"], options, loader).await.remove(0)
+    });
+    served(cluster.end(batch).await.map(|found| found.expect("it is there, if stale")));
+    let cache = b.cache.clone();
+    let scoped = tokio::spawn(async move {
+        cache.get_or_load_scoped_with("a", soft, || async { fine("never".to_owned()) }).await
+    });
+    served(cluster.end(scoped).await);
+    gate.open();
+    assert_eq!(of(cluster.end(elsewhere).await), ("new".to_owned(), LOADED));
+    b.at_rest().await;
 }

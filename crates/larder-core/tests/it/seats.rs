@@ -1,6 +1,11 @@
 //! Seats: loads that no future returns.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use larder_core::{
     Cache, EntryOptions, ErrorKind, Expiry, Kept, Leader, NotKept, Outcome, Result, Seat, Source,
@@ -241,4 +246,32 @@ async fn a_seat_outlives_the_closing_of_its_cache() {
     let leader = lead(&a.cache).await;
     a.cache.close().await.unwrap();
     assert_eq!(leader.commit(text("page"), Duration::from_mins(1)).await, Kept::Yes);
+}
+
+#[tokio::test]
+async fn a_commit_is_carried_to_its_end_whatever_it_waits_for() {
+    for renews in [false, true] {
+        let cluster = Cluster::new();
+        let (a, b) = cluster.two();
+        let leader = lead(&a.cache).await;
+        let gate = Gate::new();
+        if renews {
+            a.store.once("replace", Act::HoldAfter(Arc::clone(&gate)));
+            cluster.pass(Duration::from_millis(1100)).await;
+            gate.reached().await;
+        }
+        let follower = follow(&a.cache);
+        settle().await;
+        let mut commit = Box::pin(leader.commit(text("page"), Duration::from_mins(1)));
+        assert!(commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(commit);
+        gate.open();
+        let joined = match cluster.end(follower).await.unwrap() {
+            Seat::Ready(outcome) => outcome,
+            other => panic!("{renews}: {other:?}"),
+        };
+        assert_eq!(joined.source(), Source::Joined(Kept::Yes), "{renews}");
+        assert!(ready(b.cache.seat("a").await.unwrap()).is_hit());
+        a.at_rest().await;
+    }
 }
