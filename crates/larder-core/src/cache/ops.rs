@@ -131,11 +131,10 @@ impl Inner {
             return work.await;
         }
         let (send, receive) = tokio::sync::oneshot::channel();
-        let task = self.tasks.track_future(async move {
+        self.start(async move {
             // Nobody listens any more if the caller went away: the work is done all the same.
             let _ = send.send(work.await);
-        });
-        self.spawn.spawn(Box::pin(task))?;
+        })?;
         receive.await.unwrap_or_else(|gone| {
             Err(Error::new(ErrorKind::Ambiguous, "the runtime shut down during the operation")
                 .with_source(gone))

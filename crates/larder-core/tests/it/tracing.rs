@@ -15,12 +15,12 @@ use ::tracing::{
     span::{Attributes, Record},
     subscriber::with_default,
 };
-use larder_core::{Cache, ErrorKind, TracingObserver};
+use larder_core::{Cache, ErrorKind, Kept, Observer, Seat, TracingObserver};
 use tracing_core::span::Current;
 
 use crate::{
     guarded,
-    support::{Act, Rig, Scripted, fine},
+    support::{Act, Cluster, Rig, Scripted, fine},
 };
 
 /// Remembers events as text, and knows which span is entered.
@@ -130,6 +130,38 @@ fn a_load_runs_in_the_span_of_its_caller() {
             let outside =
                 rig.cache.get_or_load("c", move || async move { fine(seen().unwrap_or("none").to_owned()) });
             assert_eq!(outside.await.unwrap().as_str(), "none");
+        });
+    });
+}
+
+/// In which span each load was told of that gave a value.
+#[derive(Debug, Default)]
+struct LoadedIn(Mutex<Vec<&'static str>>);
+
+impl Observer for LoadedIn {
+    fn event(&self, event: &larder_core::Event<'_>) {
+        if matches!(event, larder_core::Event::Loaded { .. }) {
+            let span = ::tracing::Span::current().metadata().map(::tracing::Metadata::name);
+            self.0.lock().unwrap().push(span.unwrap_or("none"));
+        }
+    }
+}
+
+#[test]
+fn what_is_carried_to_its_end_stays_in_the_span_of_its_caller() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    with_default(Lines::default(), || {
+        runtime.block_on(async {
+            let seen = Arc::new(LoadedIn::default());
+            let observer = Arc::clone(&seen) as Arc<dyn Observer>;
+            let rig = Cluster::new().process_with(|b| b.observer(observer));
+            rig.store.always("replace", Act::Yield);
+            let Seat::Leader(leader) = rig.cache.seat::<u8>("a").await.unwrap() else {
+                panic!("nobody else")
+            };
+            let commit = leader.commit(Arc::new(1), std::time::Duration::from_mins(1));
+            assert_eq!(commit.instrument(info_span!("request")).await, Kept::Yes);
+            assert_eq!(*seen.0.lock().unwrap(), ["request"]);
         });
     });
 }

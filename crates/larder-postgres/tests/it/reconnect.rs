@@ -30,12 +30,16 @@ enum Mood {
     Silent,
     /// It passes everything on, from so much later on.
     After(Duration),
+    /// It passes everything on, once it is in another mood.
+    Held,
 }
 
 struct Relay {
     address: SocketAddr,
     mood: watch::Sender<Mood>,
     taken: Arc<AtomicUsize>,
+    /// Those that it has with the server now.
+    passing: Arc<AtomicUsize>,
     /// Ended with the relay.
     _task: JoinSet<()>,
 }
@@ -43,15 +47,20 @@ struct Relay {
 impl Relay {
     async fn start(mood: Mood) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, taken) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let address = listener.local_addr().unwrap();
+        let (taken, passing) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (mood, moods) = watch::channel(mood);
         let mut task = JoinSet::new();
-        task.spawn(serve(listener, moods, Arc::clone(&taken)));
-        Self { address, mood, taken, _task: task }
+        task.spawn(serve(listener, moods, Arc::clone(&taken), Arc::clone(&passing)));
+        Self { address, mood, taken, passing, _task: task }
     }
 
     fn taken(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
+    }
+
+    fn passing(&self) -> usize {
+        self.passing.load(Ordering::SeqCst)
     }
 
     /// A store that reaches the server through it only.
@@ -68,21 +77,30 @@ fn at(url: &str) -> String {
     behind.split_once('/').map_or(behind, |(at, _)| at).to_owned()
 }
 
-async fn serve(listener: TcpListener, moods: watch::Receiver<Mood>, taken: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    moods: watch::Receiver<Mood>,
+    taken: Arc<AtomicUsize>,
+    through: Arc<AtomicUsize>,
+) {
     let server = at(&support::server(SERVER).0);
     let mut passing = JoinSet::new();
     loop {
         let (mut client, _) = listener.accept().await.unwrap();
         taken.fetch_add(1, Ordering::SeqCst);
         let (mood, server) = (*moods.borrow(), server.clone());
+        let (mut moods, through) = (moods.clone(), Arc::clone(&through));
         passing.spawn(async move {
             match mood {
                 Mood::Silent => std::future::pending().await,
                 Mood::After(pause) => tokio::time::sleep(pause).await,
+                Mood::Held => drop(moods.changed().await),
             }
             // Either side may be gone by now.
             if let Ok(mut server) = TcpStream::connect(server).await {
+                through.fetch_add(1, Ordering::SeqCst);
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                through.fetch_sub(1, Ordering::SeqCst);
             }
         });
     }
@@ -136,4 +154,24 @@ async fn a_silent_server_is_asked_no_more_than_some_times_at_once() {
     tokio::time::sleep(Duration::from_millis(1_900)).await;
     // The first lane four times, the others once.
     assert!((6..=8).contains(&several.taken()), "{} attempts", several.taken());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_attempts_that_are_answered_together_one_is_kept() {
+    drop(fresh("it_together").await);
+    let relay = Relay::start(Mood::Held).await;
+    let limit = Duration::from_secs(4);
+    let store = relay.store("it_together").connections(1).connect_timeout(limit).build().unwrap();
+    // Both lanes once, and the first again after a second, and after two.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!((3..=4).contains(&relay.taken()), "{} attempts", relay.taken());
+    relay.mood.send_replace(Mood::After(Duration::ZERO));
+    until_there(&store).await;
+    store.len().await.unwrap();
+    let taken = relay.taken();
+    eventually("the others are closed", || async { relay.passing() == 2 }).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((relay.taken(), relay.passing()), (taken, 2), "no more are made");
+    drop(store);
+    eventually("all are closed", || async { relay.passing() == 0 }).await;
 }
