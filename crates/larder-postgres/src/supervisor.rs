@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::{
     FutureExt as _, StreamExt as _,
     future::{Either, pending, ready, select},
@@ -17,8 +17,9 @@ use crate::{
     session::Role,
 };
 
-/// The first and the longest rest between attempts to connect.
-const RESTS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// The first and the longest rest between attempts to connect. A connection that lasted for the longest ends the row.
+const FIRST_REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_millis(500);
 /// The rest where settings or the table are wrong, which no waiting mends.
 const LONG_REST: Duration = Duration::from_secs(2);
 /// How many attempts of one lane may hang at once, besides one whose time ends as the next begins: each begins such a
@@ -49,6 +50,11 @@ pub(crate) async fn until_closed(mut closing: watch::Receiver<()>, task: impl Fu
     let _ = select(closed, task).await;
 }
 
+fn rests() -> ExponentialBackoff {
+    let rests = ExponentialBuilder::default().with_min_delay(FIRST_REST).with_max_delay(LONGEST_REST);
+    rests.without_max_times().build()
+}
+
 /// A connection, and what tells its end, where something does.
 type Made = (Conn, Option<oneshot::Receiver<()>>);
 
@@ -72,29 +78,36 @@ impl Drop for Seat {
 impl Seat {
     async fn look_after(&self) {
         let clock = SystemClock::new();
+        let mut rests = rests();
+        let mut due: BoxFuture<'static, ()> = Box::pin(ready(()));
         loop {
-            let (conn, ended) = self.connect(&clock).await;
-            let conn = Arc::new(conn);
+            let (conn, ended) = self.connect(&clock, &mut rests, due).await;
+            let (conn, made) = (Arc::new(conn), clock.now());
             self.hub.publish(self.lane, Some(Arc::clone(&conn)));
             watch(&conn, ended, &clock).await;
             self.hub.publish(self.lane, None);
+            due = if clock.now().saturating_since(made) >= LONGEST_REST {
+                rests = self::rests();
+                Box::pin(ready(()))
+            } else {
+                // What takes each connection and cuts it is no better than what takes none.
+                clock.sleep(rests.next().unwrap_or(LONGEST_REST))
+            };
         }
     }
 
-    /// Attempts until one succeeds. One that hangs keeps its whole time, as a slow server needs it, but does not hold up
+    /// Attempts, the first when it is `due`, until one succeeds. One that hangs keeps its whole time, as a slow server needs it, but does not hold up
     /// the next: it may have begun before the server was back, and never be answered, or have met a process of the server's
     /// that waits for a processor. So another begins beside it after the longest rest.
-    async fn connect(&self, clock: &SystemClock) -> Made {
-        let (shortest, longest) = RESTS;
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(shortest)
-            .with_max_delay(longest)
-            .without_max_times();
-        let mut rests = backoff.build();
-        let share = longest.max(self.hub.connector.settings.connect_timeout / ABREAST);
+    async fn connect(
+        &self,
+        clock: &SystemClock,
+        rests: &mut ExponentialBackoff,
+        mut due: BoxFuture<'static, ()>,
+    ) -> Made {
+        let share = LONGEST_REST.max(self.hub.connector.settings.connect_timeout / ABREAST);
         let mut attempts = FuturesUnordered::new();
         let mut failed_in = None;
-        let mut due: BoxFuture<'static, ()> = Box::pin(ready(()));
         loop {
             let retry = self.hub.retry.notified();
             futures_util::pin_mut!(retry);
@@ -111,7 +124,7 @@ impl Seat {
             match ended {
                 Some((_, Ok(made))) => return made,
                 Some((epoch, Err(error))) => {
-                    let usual = rests.next().unwrap_or(longest);
+                    let usual = rests.next().unwrap_or(LONGEST_REST);
                     let rest = if error.kind() == ErrorKind::Config { LONG_REST } else { usual };
                     self.hub.failed(epoch, error);
                     failed_in = Some(epoch);

@@ -1,6 +1,7 @@
 //! How soon a connection is there again, whatever became of attempts that began before the server was back.
 
 use std::{
+    future::pending,
     net::SocketAddr,
     sync::{
         Arc,
@@ -32,6 +33,8 @@ enum Mood {
     After(Duration),
     /// It passes everything on, once it is in another mood.
     Held,
+    /// It passes everything on, and then cuts the connection.
+    For(Duration),
 }
 
 struct Relay {
@@ -92,14 +95,21 @@ async fn serve(
         let (mut moods, through) = (moods.clone(), Arc::clone(&through));
         passing.spawn(async move {
             match mood {
-                Mood::Silent => std::future::pending().await,
+                Mood::Silent => pending().await,
                 Mood::After(pause) => tokio::time::sleep(pause).await,
                 Mood::Held => drop(moods.changed().await),
+                Mood::For(_) => {}
             }
+            let until = async {
+                if let Mood::For(time) = mood { tokio::time::sleep(time).await } else { pending().await }
+            };
             // Either side may be gone by now.
             if let Ok(mut server) = TcpStream::connect(server).await {
                 through.fetch_add(1, Ordering::SeqCst);
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    () = until => {}
+                }
                 through.fetch_sub(1, Ordering::SeqCst);
             }
         });
@@ -174,4 +184,20 @@ async fn of_attempts_that_are_answered_together_one_is_kept() {
     assert_eq!((relay.taken(), relay.passing()), (taken, 2), "no more are made");
     drop(store);
     eventually("all are closed", || async { relay.passing() == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_do_not_last_are_made_with_rests_too() {
+    drop(fresh("it_cut").await);
+    let relay = Relay::start(Mood::For(Duration::from_millis(60))).await;
+    let store = relay.store("it_cut").connections(1).build().unwrap();
+    tokio::time::sleep(Duration::from_millis(2_600)).await;
+    // Of two lanes: after rests of 50, 100, 200, 400, 500 and 500 ms; without rests some eighty.
+    let taken = relay.taken();
+    assert!((6..=16).contains(&taken), "{taken} connections");
+    relay.mood.send_replace(Mood::After(Duration::ZERO));
+    let began = Instant::now();
+    until_there(&store).await;
+    store.len().await.unwrap();
+    assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
 }
