@@ -1,6 +1,8 @@
 //! A call that was let through.
 
-use super::{Shared, circuit::Phase, spent::Spent, verdict::Verdict};
+use std::time::Duration;
+
+use super::{Shared, circuit::Phase, verdict::Verdict};
 use crate::{Error, Timestamp, sync::Arc};
 
 /// A call to one server, which is judged by how it ends. One that is dropped before it ended was given up: a timeout if its
@@ -42,13 +44,9 @@ impl<'a> Call<'a> {
         self.judge(verdict);
     }
 
-    /// How long it has lasted, measured against how long it may.
-    fn spent(&self, now: Timestamp) -> Spent {
-        if self.timed {
-            Spent::of(now.saturating_since(self.began), self.shared.limits.late())
-        } else {
-            Spent::NOTHING
-        }
+    /// After how long it would have run out of time.
+    fn limit(&self) -> Option<Duration> {
+        self.timed.then(|| self.shared.limits.late())
     }
 
     fn judge(&mut self, verdict: Verdict) {
@@ -56,11 +54,8 @@ impl<'a> Call<'a> {
             return;
         }
         let circuit = &self.shared.circuits[self.server];
-        let ended = || {
-            let now = self.shared.clock.now();
-            (now, self.spent(now))
-        };
-        if circuit.ended(self.phase, self.began, verdict, ended) {
+        let now = || (self.shared.clock.now(), self.limit());
+        if circuit.ended(self.phase, self.began, verdict, now) {
             // Where no task can be started, the next call looks again.
             self.shared.probe(self.server, circuit.phase());
         }
@@ -70,7 +65,8 @@ impl<'a> Call<'a> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if !self.judged {
-            let late = self.spent(self.shared.clock.now()) >= Spent::TIMEOUT;
+            let lasted = self.shared.clock.now().saturating_since(self.began);
+            let late = self.limit().is_some_and(|limit| lasted >= limit);
             self.judge(if late { Verdict::TimedOut } else { Verdict::Nothing });
         }
     }

@@ -1,6 +1,6 @@
 //! The circuit to one server: closed, open, half open.
 
-use std::{fmt, sync::PoisonError};
+use std::{fmt, sync::PoisonError, time::Duration};
 
 use super::{config::CircuitBreaker, spent::Spent, verdict::Verdict, window::Window};
 use crate::{
@@ -89,6 +89,8 @@ pub(super) struct Circuit {
     window: Window,
     /// What failures cost since the last answer.
     row: AtomicU64,
+    /// Until when that is counted.
+    charged: AtomicU64,
     /// Held while the phase changes, and while observers are told, so that they hear of changes in order.
     trial: Mutex<Trial>,
     /// The number of the phase that a probe is running for; zero for none.
@@ -121,6 +123,7 @@ impl Circuit {
             opened: AtomicU64::new(0),
             window: Window::new(config.window),
             row: AtomicU64::new(0),
+            charged: AtomicU64::new(0),
             trial: Mutex::default(),
             probed: AtomicU64::new(0),
         }
@@ -162,14 +165,14 @@ impl Circuit {
         }
     }
 
-    /// A call that was admitted in `phase` and began at `began` ended; `now` says when, and what it cost. `true` if that
-    /// opened the circuit.
+    /// A call that was admitted in `phase` and began at `began` ended; `now` says when, and how long it might have lasted,
+    /// where that is known. `true` if that opened the circuit.
     pub(super) fn ended(
         &self,
         phase: Phase,
         began: Timestamp,
         verdict: Verdict,
-        now: impl FnOnce() -> (Timestamp, Spent),
+        now: impl FnOnce() -> (Timestamp, Option<Duration>),
     ) -> bool {
         if self.phase() != phase {
             return false;
@@ -186,7 +189,7 @@ impl Circuit {
         phase: Phase,
         began: Timestamp,
         verdict: Verdict,
-        now: impl FnOnce() -> (Timestamp, Spent),
+        now: impl FnOnce() -> (Timestamp, Option<Duration>),
     ) -> bool {
         match verdict {
             Verdict::Nothing => return false,
@@ -200,10 +203,9 @@ impl Circuit {
             }
             Verdict::Failed | Verdict::TimedOut => {}
         }
-        let (now, spent) = now();
+        let (now, limit) = now();
         self.window.record(now, true);
-        // A failure that comes late costs its caller as much as a timeout; one that comes at once costs nothing.
-        let cost = if verdict == Verdict::TimedOut { Spent::TIMEOUT } else { spent }.parts();
+        let cost = self.cost(began, now, verdict, limit).parts();
         let row = Spent::from_parts(self.row.fetch_add(cost, Ordering::Relaxed) + cost);
         let count = self.window.count(now);
         #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
@@ -213,7 +215,25 @@ impl Circuit {
             && self.change(&mut self.lock(), phase, CircuitState::Open, now)
     }
 
-    fn tried(&self, phase: Phase, verdict: Verdict, now: impl FnOnce() -> (Timestamp, Spent)) -> bool {
+    /// A failure that comes late costs its caller as much as a timeout; one that comes at once costs nothing. In between,
+    /// callers who wait at the same time wait once: else a lost connection with many calls on it would cost as much as a
+    /// server that is dead.
+    fn cost(&self, began: Timestamp, now: Timestamp, verdict: Verdict, limit: Option<Duration>) -> Spent {
+        let Some(limit) = limit else {
+            return if verdict == Verdict::TimedOut { Spent::TIMEOUT } else { Spent::NOTHING };
+        };
+        let charged = Timestamp::from_nanos(self.charged.fetch_max(now.as_nanos(), Ordering::Relaxed));
+        let spent = |from| Spent::of(now.saturating_since(from), limit);
+        let is_late = verdict == Verdict::TimedOut || spent(began) >= Spent::TIMEOUT;
+        if is_late { Spent::TIMEOUT } else { spent(began.max(charged)) }
+    }
+
+    fn tried(
+        &self,
+        phase: Phase,
+        verdict: Verdict,
+        now: impl FnOnce() -> (Timestamp, Option<Duration>),
+    ) -> bool {
         let mut trial = self.lock();
         if self.phase() != phase {
             return false;

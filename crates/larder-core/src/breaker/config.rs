@@ -94,7 +94,8 @@ impl CircuitBreaker {
 
     /// How many calls in a row have to run out of time for the circuit to open whatever the rate, at least 1: what a dead
     /// server costs. Another failure counts by the part of the operation timeout that it took: as one timeout if it came
-    /// as late as that, as nothing if it came at once. An answer ends the row. Default: 5.
+    /// as late as that, as nothing if it came at once; what several callers waited at the same time counts once. An answer
+    /// ends the row. Default: 5.
     ///
     /// ```
     /// let breaker = larder_core::CircuitBreaker::new().consecutive_timeouts(2);

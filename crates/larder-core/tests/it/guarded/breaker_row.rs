@@ -1,11 +1,15 @@
 //! What failures in a row cost their callers, and when that is enough.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use larder_core::{CircuitBreaker, CircuitState, ErrorKind, Expiry, Value};
 
 use super::{Rig, key, servers::Mood};
-use crate::support::{fine, namespace};
+use crate::support::{Gate, fine, namespace};
 
 const LIMIT: Duration = Duration::from_millis(500);
 
@@ -63,6 +67,49 @@ async fn a_failure_that_took_longer_than_a_timeout_counts_as_one() {
     rig.reads(4).await;
     assert_eq!(rig.state(), CircuitState::Closed);
     rig.reads(1).await;
+    assert_eq!(rig.state(), CircuitState::Open);
+}
+
+/// So many reads at the same time, which all last for `wait` and fail together.
+async fn fail_together(rig: &Rig, reads: usize, wait: Duration) {
+    let gate = Gate::new();
+    rig.store.be(0, Mood::FailsHeld(Arc::clone(&gate), ErrorKind::Unavailable));
+    let key = key("a0");
+    let reads = (0..reads).map(|_| async {
+        let read = rig.guarded().get(&key).await;
+        assert!(read.is_err());
+    });
+    let mut reads: Vec<_> = reads.map(Box::pin).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(reads.iter_mut().all(|read| read.as_mut().poll(&mut context).is_pending()));
+    rig.clock.advance(wait);
+    reads.iter().for_each(|_| gate.open());
+    for read in reads {
+        read.await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_with_many_calls_on_it_costs_what_one_caller_waited() {
+    let rig = rig();
+    rig.reads(2_000).await;
+    fail_together(&rig, 1_500, Duration::from_millis(10)).await;
+    assert_eq!(rig.state(), CircuitState::Closed, "the server answered 10 ms ago");
+    // One after the other these are five timeouts, whoever else waits.
+    for _ in 0..46 {
+        assert_eq!(rig.state(), CircuitState::Closed);
+        fail_together(&rig, 3, Duration::from_millis(50)).await;
+    }
+    fail_together(&rig, 3, Duration::from_millis(50)).await;
+    assert_eq!(rig.state(), CircuitState::Open);
+}
+
+#[tokio::test]
+async fn each_that_waited_all_its_time_costs_a_timeout() {
+    let rig = rig();
+    fail_together(&rig, 4, LIMIT).await;
+    assert_eq!(rig.state(), CircuitState::Closed);
+    fail_together(&rig, 1, LIMIT).await;
     assert_eq!(rig.state(), CircuitState::Open);
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Mood {
     FailsAfter(Duration, ErrorKind),
     Hangs,
     Held(Arc<Gate>),
+    /// Fails, once it is let go.
+    FailsHeld(Arc<Gate>, ErrorKind),
     Panics,
 }
 
@@ -87,6 +89,10 @@ impl Servers {
             Mood::Held(gate) => {
                 gate.pass().await;
                 Ok(())
+            }
+            Mood::FailsHeld(gate, kind) => {
+                gate.pass().await;
+                Err(broken(kind))
             }
             Mood::Panics => panic!("as told by the script"),
         }
