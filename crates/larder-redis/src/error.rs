@@ -50,6 +50,13 @@ pub(crate) fn restless() -> Error {
 pub(crate) fn is_redirection(said: &Said) -> bool {
     matches!(said.details(), "Too many redirections." | "Max attempts reached.")
         || matches!(first_word(said.details()), "MOVED" | "ASK")
+        || is_unread_redirection(said)
+}
+
+/// Whether it is a redirection whose address the client could not read, so that it learned nothing from it: that of a server with
+/// an IPv6 address.
+pub(crate) fn is_unread_redirection(said: &Said) -> bool {
+    said.details() == "Invalid cluster redirection error."
 }
 
 /// What the server begins its answer with, as it began the others: one word in capitals. Before version 7 it wraps what a command
@@ -218,8 +225,13 @@ mod tests {
             assert_eq!((write.kind(), write.is_retryable()), (ErrorKind::Ambiguous, false), "{said}");
             assert!(failed(&said, Effect::None).is_retryable(), "{said}");
         }
-        let refused = failed(&Said::new(Kind::Routing, "Too many redirections."), Effect::Possible);
-        assert_eq!((refused.kind(), refused.is_retryable()), (ErrorKind::Unavailable, true));
+        for said in [
+            Said::new(Kind::Routing, "Too many redirections."),
+            Said::new(Kind::Protocol, "Invalid cluster redirection error."),
+        ] {
+            let refused = failed(&said, Effect::Possible);
+            assert_eq!((refused.kind(), refused.is_retryable()), (ErrorKind::Unavailable, true), "{said}");
+        }
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl<'a> Rounds<'a> {
         let after = self.engine.survey(self.lane, self.deadline).await?;
         if after.connections == before.connections {
             self.unseen.count(&before.slots, &after.slots);
+        } else {
+            self.unseen.interrupt();
         }
         self.survey = Some(after);
         self.ended += 1;

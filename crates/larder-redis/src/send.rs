@@ -74,8 +74,12 @@ impl Engine {
     ) -> Result<Answer> {
         let client = lane.ready(effect, deadline).await?;
         let mut answer = command.clone().send(&*client).await;
-        for _ in 0..FOLLOWED {
+        for followed in 0..FOLLOWED {
             match &answer {
+                // Once: a key that is on its way has the client learn nothing new.
+                Err(said) if error::is_unread_redirection(said) && followed == 0 => {
+                    self.look_for_primaries(lane, deadline).await?;
+                }
                 Err(said) if error::is_redirection(said) => {}
                 _ => break,
             }
@@ -158,6 +162,7 @@ pub(crate) fn failed(lane: &Lane, said: &fred::error::Error, effect: Effect) -> 
     }
     let is_no_answer =
         matches!(said.kind(), fred::error::ErrorKind::Protocol | fred::error::ErrorKind::Parse);
+    let is_no_answer = is_no_answer && !error::is_redirection(said);
     if is_no_answer || error::first_word(said.details()) == "READONLY" {
         lane.give_up_connection();
     }

@@ -15,8 +15,8 @@ pub(crate) struct Map {
     owners: Vec<Owner>,
     /// The slots that are on their way, as one of the two servers has it.
     open: BTreeMap<u16, Vec<Mark>>,
-    /// Whether anybody says that anybody has this slot.
-    has_owner: Vec<bool>,
+    /// The highest epoch in which someone who did not speak is said to have this slot.
+    others: Vec<Option<u64>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,91 +30,133 @@ enum Owner {
 struct Mark {
     at: Id,
     other: Id,
+    way: Way,
+}
+
+/// Where the keys of a slot go, for the one with the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Out,
+    In,
 }
 
 /// How it is with one slot.
 #[derive(PartialEq, Eq)]
 enum State<'a> {
-    Nobodys,
     Settled((Id, u64)),
-    Open(Option<(Id, u64)>, &'a [Mark]),
-    Disputed,
+    Open((Id, u64), &'a [Mark]),
+    /// Nobody has it, or more than one.
+    Unclear,
+}
+
+/// What one server says of one that it knows: a line of `CLUSTER NODES`.
+struct Line<'a> {
+    id: Id,
+    epoch: u64,
+    /// Whether it says so of itself.
+    is_speaker: bool,
+    slots: Vec<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [id, _address, flags, _primary, _sent, _received, epoch, _link, slots @ ..] = &words[..] else {
+            return None;
+        };
+        Some(Self {
+            id: parse_id(id)?,
+            epoch: epoch.parse().ok()?,
+            is_speaker: flags.split(',').any(|flag| flag == "myself"),
+            slots: slots.to_vec(),
+        })
+    }
 }
 
 impl Map {
-    pub(crate) fn new() -> Self {
-        let slots = usize::from(SLOTS);
-        Self {
-            speakers: Vec::new(),
-            owners: vec![Owner::Nobody; slots],
-            open: BTreeMap::new(),
-            has_owner: vec![false; slots],
-        }
-    }
-
-    /// Adds what a server answered to `CLUSTER NODES`: a line for each that it knows, itself among them. `None`: it is not such an
+    /// Of what servers answered to `CLUSTER NODES`: a line for each that one knows, itself among them. `None`: it is not such an
     /// answer.
-    pub(crate) fn add(&mut self, answer: &str) -> Option<()> {
-        let mut speaks = false;
-        for line in answer.lines() {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            let [id, _address, flags, _primary, _sent, _received, epoch, _link, slots @ ..] = &words[..]
-            else {
-                return None;
-            };
-            let is_speaker = flags.split(',').any(|flag| flag == "myself");
-            speaks |= is_speaker;
-            let at = parse_id(id)?;
-            let speaker = self.speakers.len();
-            if is_speaker {
-                self.speakers.push((at, epoch.parse().ok()?));
-            }
-            for word in slots {
-                if let Some(mark) = word.strip_prefix('[') {
-                    let (slot, other) = mark.strip_suffix(']')?.split_once('-')?;
-                    let other = parse_id(other.strip_prefix(">-").or_else(|| other.strip_prefix("<-"))?)?;
-                    if is_speaker {
-                        self.open.entry(parse_slot(slot)?).or_default().push(Mark { at, other });
-                    }
-                    continue;
+    pub(crate) fn new<'a>(answers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut lines = Vec::new();
+        let mut map = Self {
+            speakers: Vec::new(),
+            owners: vec![Owner::Nobody; usize::from(SLOTS)],
+            open: BTreeMap::new(),
+            others: vec![None; usize::from(SLOTS)],
+        };
+        for answer in answers {
+            let of_one: Vec<Line<'_>> = answer.lines().map(Line::parse).collect::<Option<_>>()?;
+            let mut own = of_one.iter().filter(|line| line.is_speaker);
+            let (Some(speaker), None) = (own.next(), own.next()) else { return None };
+            map.speakers.push((speaker.id, speaker.epoch));
+            lines.extend(of_one);
+        }
+        let mut speaker = 0;
+        for line in &lines {
+            map.add(line, speaker)?;
+            speaker += usize::from(line.is_speaker);
+        }
+        Some(map)
+    }
+
+    fn add(&mut self, line: &Line<'_>, speaker: usize) -> Option<()> {
+        let is_other = !self.has_spoken(line.id);
+        for word in &line.slots {
+            if let Some(mark) = word.strip_prefix('[') {
+                let (slot, other) = mark.strip_suffix(']')?.split_once('-')?;
+                let (way, other) = match (other.strip_prefix(">-"), other.strip_prefix("<-")) {
+                    (Some(to), _) => (Way::Out, to),
+                    (_, Some(from)) => (Way::In, from),
+                    _ => return None,
+                };
+                let (slot, mark) = (parse_slot(slot)?, Mark { at: line.id, other: parse_id(other)?, way });
+                if line.is_speaker {
+                    self.open.entry(slot).or_default().push(mark);
                 }
-                for slot in parse_range(word)? {
-                    self.has_owner[usize::from(slot)] = true;
-                    if is_speaker {
-                        let owner = &mut self.owners[usize::from(slot)];
-                        *owner = match owner {
-                            Owner::Nobody => Owner::Speaker(speaker),
-                            Owner::Speaker(_) | Owner::Several => Owner::Several,
-                        };
-                    }
+                continue;
+            }
+            for slot in parse_range(word)?.map(usize::from) {
+                if line.is_speaker {
+                    self.owners[slot] = match self.owners[slot] {
+                        Owner::Nobody => Owner::Speaker(speaker),
+                        Owner::Speaker(_) | Owner::Several => Owner::Several,
+                    };
+                } else if is_other {
+                    self.others[slot] = self.others[slot].max(Some(line.epoch));
                 }
             }
         }
-        speaks.then_some(())
+        Some(())
     }
 
-    /// Whether all have spoken who have a slot, and none in the place of another.
+    /// Whether all have spoken who have a slot, none in the place of another, and none who does not know yet that its slot was taken
+    /// over.
     pub(crate) fn is_complete(&self) -> bool {
         let mut ids: Vec<Id> = self.speakers.iter().map(|(id, _)| *id).collect();
         ids.sort_unstable();
-        if ids.windows(2).any(|two| two[0] == two[1]) {
-            return false;
-        }
-        let is_missing = |(owner, has_owner): (&Owner, &bool)| matches!(owner, Owner::Nobody) && *has_owner;
-        !self.owners.iter().zip(&self.has_owner).any(is_missing)
+        let is_well = |(owner, other): (&Owner, &Option<u64>)| match owner {
+            // Also where nobody is said to have it: whoever says so may know little.
+            Owner::Nobody => false,
+            Owner::Speaker(speaker) => *other <= Some(self.speakers[*speaker].1),
+            Owner::Several => true,
+        };
+        ids.windows(2).all(|two| two[0] != two[1]) && self.owners.iter().zip(&self.others).all(is_well)
     }
 
     fn state(&self, slot: u16) -> State<'_> {
-        let owner = match self.owners[usize::from(slot)] {
-            Owner::Nobody => None,
-            Owner::Speaker(speaker) => Some(self.speakers[speaker]),
-            Owner::Several => return State::Disputed,
-        };
-        match (self.open.get(&slot), owner) {
-            (Some(marks), owner) => State::Open(owner, marks),
-            (None, Some(owner)) => State::Settled(owner),
-            (None, None) => State::Nobodys,
-        }
+        let Owner::Speaker(owner) = self.owners[usize::from(slot)] else { return State::Unclear };
+        let owner = self.speakers[owner];
+        self.open.get(&slot).map_or(State::Settled(owner), |marks| State::Open(owner, marks))
+    }
+
+    /// Whether the keys of an open slot can be found and reached. What has arrived at a server cannot be, unless its owner knows of
+    /// it and sends whoever asks there.
+    fn is_in_reach(&self, (owner, _): (Id, u64), marks: &[Mark]) -> bool {
+        marks.iter().all(|mark| {
+            let theirs = Mark { at: mark.other, other: mark.at, way: Way::Out };
+            let is_sent_there = mark.way == Way::Out || mark.at == owner || marks.contains(&theirs);
+            is_sent_there && self.has_spoken(mark.at) && self.has_spoken(mark.other)
+        })
     }
 
     fn has_spoken(&self, id: Id) -> bool {
@@ -155,13 +197,12 @@ impl Unseen {
     pub(crate) fn count(&mut self, before: &Map, after: &Map) {
         for (needed, slot) in self.0.iter_mut().zip(0..).filter(|(needed, _)| **needed > 0) {
             let state = before.state(slot);
-            let is_known = |mark: &Mark| before.has_spoken(mark.at) && before.has_spoken(mark.other);
-            *needed = match &state {
+            *needed = match state {
                 // One that left and came back has made its server's epoch grow.
                 _ if state != after.state(slot) => LOOKS,
-                State::Settled(_) | State::Nobodys => 0,
-                State::Open(_, marks) if marks.iter().all(is_known) => *needed - 1,
-                State::Open(..) | State::Disputed => LOOKS,
+                State::Settled(_) => 0,
+                State::Open(owner, marks) if before.is_in_reach(owner, marks) => *needed - 1,
+                State::Open(..) | State::Unclear => LOOKS,
             };
         }
     }
@@ -190,11 +231,7 @@ mod tests {
     }
 
     fn map(views: &[String]) -> Map {
-        let mut map = Map::new();
-        for view in views {
-            map.add(view).unwrap();
-        }
-        map
+        Map::new(views.iter().map(String::as_str)).unwrap()
     }
 
     /// Who has what, in its own words; each knows the other's slots without its marks.
@@ -211,19 +248,40 @@ mod tests {
     fn who_has_not_spoken_is_missed() {
         assert!(!map(&[view(A, 1, "0-8191", B, "8192-16383")]).is_complete());
         assert!(two((1, "0-8191"), (2, "8192-16383")).is_complete());
-        // Slots that nobody has are nobody's.
-        assert!(map(&[view(A, 1, "0-100", B, "")]).is_complete());
-        assert!(!map(&[view(A, 1, "0-100", B, "102")]).is_complete());
         // One that was asked in the place of another has no say.
-        assert!(!map(&[view(A, 1, "0-100", B, ""), view(A, 1, "0-100", B, "")]).is_complete());
+        assert!(map(&[view(A, 1, "0-16383", B, "")]).is_complete());
+        assert!(!map(&[view(A, 1, "0-16383", B, ""), view(A, 1, "0-16383", B, "")]).is_complete());
+    }
+
+    #[test]
+    fn who_knows_of_nobody_may_have_forgotten_them() {
+        assert!(!map(&[view(A, 1, "0-100", B, "")]).is_complete());
+        assert!(!two((1, "0-8191"), (2, "8193-16383")).is_complete());
+    }
+
+    #[test]
+    fn who_does_not_know_that_it_was_replaced_is_not_believed() {
+        // The third one took over from A, and B knows.
+        let third = |epoch| {
+            format!("{} 127.0.0.1:7002@17002 master - 0 0 {epoch} connected 0-8191\n", "c".repeat(40))
+        };
+        let a = view(A, 1, "0-8191", B, "8192-16383");
+        let b = |epoch| third(epoch) + &view(B, 2, "8192-16383", A, "");
+        assert!(!map(&[a.clone(), b(3)]).is_complete());
+        // Here A took over, and B does not know yet.
+        assert!(map(&[view(A, 4, "0-8191", B, "8192-16383"), b(3)]).is_complete());
+        // What is said of one that speaks counts for nothing: it is the first to know.
+        let c = view(&"c".repeat(40), 3, "", B, "8192-16383");
+        assert!(map(&[a, b(3), c]).is_complete());
     }
 
     #[test]
     fn what_is_no_such_answer_is_refused() {
         let other = format!("{A} 127.0.0.1:1@2 master - 0 0 1 connected 0-16383");
         let wrong = ["0-16384", "x", "[1->-short]", "[1]"].map(|slots| view(A, 1, slots, B, ""));
-        for text in ["", "ERR", &other].into_iter().chain(wrong.iter().map(String::as_str)) {
-            assert!(Map::new().add(text).is_none(), "{text}");
+        let twice = view(A, 1, "0-8191", B, "") + &view(B, 1, "8192-16383", A, "");
+        for text in ["", "ERR", &other, &twice].into_iter().chain(wrong.iter().map(String::as_str)) {
+            assert!(Map::new([text]).is_none(), "{text}");
         }
     }
 
@@ -268,11 +326,24 @@ mod tests {
     fn a_slot_that_is_open_to_someone_else_or_has_two_owners_is_never_seen() {
         let hidden = two((1, &format!("0-8191 [7->-{}]", "c".repeat(40))), (2, "8192-16383"));
         let disputed = two((1, "0-8191"), (2, "7 8192-16383"));
-        for map in [hidden, disputed] {
+        // What has come to B is there, but nobody is sent to B for it.
+        let untold = two((1, "0-8191"), (2, &format!("8192-16383 [7-<-{A}]")));
+        for map in [hidden, disputed, untold] {
             let mut unseen = Unseen::everything();
             for _ in 0..5 {
                 assert!(!count(&mut unseen, &map, &map));
             }
+        }
+    }
+
+    #[test]
+    fn a_mark_left_behind_at_the_owner_hides_nothing() {
+        let sends = two((1, &format!("0-8191 [7->-{B}]")), (2, "8192-16383"));
+        let takes = two((1, &format!("0-8191 [7-<-{B}]")), (2, "8192-16383"));
+        for map in [sends, takes] {
+            let mut unseen = Unseen::everything();
+            assert!(!count(&mut unseen, &map, &map));
+            assert!(count(&mut unseen, &map, &map));
         }
     }
 }

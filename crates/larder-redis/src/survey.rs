@@ -65,24 +65,22 @@ impl Engine {
             let answers = future::try_join_all(servers.iter().map(ask)).await?;
             let answers: Option<Vec<_>> = answers.into_iter().collect();
             let Some(answers) = answers.filter(|_| lane.connections() == connections) else { continue };
-            let mut slots = Map::new();
-            for answer in answers {
-                let text = answer.into_bytes().unwrap_or_default();
-                let added = std::str::from_utf8(&text).ok().and_then(|text| slots.add(text));
-                added.ok_or_else(|| {
-                    Error::new(ErrorKind::Corrupt, "the server answered CLUSTER NODES with something else")
-                })?;
-            }
+            let texts: Vec<_> =
+                answers.into_iter().map(|answer| answer.into_bytes().unwrap_or_default()).collect();
+            let texts: Option<Vec<_>> = texts.iter().map(|text| std::str::from_utf8(text).ok()).collect();
+            let slots = texts.and_then(Map::new).ok_or_else(|| {
+                Error::new(ErrorKind::Corrupt, "the server answered CLUSTER NODES with something else")
+            })?;
             if slots.is_complete() {
                 return Ok(Survey { servers, slots, connections });
             }
         }
-        let why = "slots of the cluster are with a server that cannot be asked, or the servers do not agree who has them";
+        let why = "slots of the cluster are with nobody or with a server that cannot be asked, or the servers do not agree who has them";
         Err(Error::new(ErrorKind::Unavailable, why).with_retryable(true))
     }
 
     /// Makes the client ask for the owners of the slots, and connect to those that are new.
-    async fn look_for_primaries(&self, lane: &Lane, deadline: &Deadline<'_>) -> Result<()> {
+    pub(crate) async fn look_for_primaries(&self, lane: &Lane, deadline: &Deadline<'_>) -> Result<()> {
         let time_out = deadline.clock.sleep(self.step_time(deadline));
         let learned = Box::pin(lane.client().sync_cluster());
         match future::select(learned, time_out).await {

@@ -93,6 +93,17 @@ impl Fake {
     }
 }
 
+/// What servers of a cluster answer to `CLUSTER SLOTS` who have these slots.
+pub(crate) fn cluster_slots(owners: &[(u16, u16, u16)]) -> String {
+    let range = |(first, last, port): &(u16, u16, u16)| {
+        format!("*3\r\n:{first}\r\n:{last}\r\n*3\r\n$9\r\n127.0.0.1\r\n:{port}\r\n$4\r\nname\r\n")
+    };
+    format!("*{}\r\n{}", owners.len(), owners.iter().map(range).collect::<String>())
+}
+
+/// What they answer to `CLUSTER INFO`.
+pub(crate) const IS_WELL: &str = "$16\r\ncluster_state:ok\r\n";
+
 impl Drop for Fake {
     fn drop(&mut self) {
         self.task.abort();

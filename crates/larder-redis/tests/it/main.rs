@@ -11,6 +11,7 @@ mod errors;
 mod fake;
 mod hostile;
 mod monitor;
+mod moved;
 mod replicas;
 mod scripts;
 #[path = "../support/mod.rs"]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use larder_core::{CacheStore, Expiry, Key, Namespace};
+use anyhow::{Context as _, Result, ensure};
+use larder_core::{CacheStore, ErrorKind, Expiry, Key, Namespace};
 use larder_redis::RedisStore;
-use larder_testbed::{Redis, RedisCluster, Run, StaleAnswers, slot_of};
+use larder_testbed::{Redis, RedisCluster, Reply, Run, StaleAnswers, slot_of};
 
 use crate::exam::{Exam, Use, turn};
+use crate::resharding::must;
 use crate::{bytes, connected, millis, redis};
 
 fn connections(servers: &RedisCluster) -> Result<usize> {
@@ -125,5 +126,87 @@ async fn clear_and_keys_visit_every_node() -> Result<()> {
         left += size;
     }
     assert_eq!(left, 300);
+    Ok(())
+}
+
+/// A cluster one of whose primaries was replaced and does not know: it has forgotten the others, and goes on saying that its slots
+/// are its own. A store that has heard of nothing, a namespace in one of these slots, and the server that has it now and holds
+/// one key.
+struct Replaced {
+    servers: RedisCluster,
+    store: Arc<dyn CacheStore>,
+    space: Namespace,
+    key: Key,
+    now: usize,
+}
+
+impl Replaced {
+    /// fred asks servers in the order of their ports who has which slots, and believes the first one that is well by its own account.
+    async fn start(is_asked_first: bool) -> Result<Self> {
+        let servers = RedisCluster::start(&Run::new()?)?;
+        let nodes = servers.nodes();
+        let mut primaries = servers.primaries()?;
+        primaries.sort_unstable_by_key(|index| nodes[*index].port());
+        let (old, other) =
+            if is_asked_first { (primaries[0], primaries[1]) } else { (primaries[2], primaries[1]) };
+        let store: Arc<dyn CacheStore> =
+            Arc::new(RedisStore::builder(&servers.url()).operation_timeout(Duration::from_secs(2)).build()?);
+        connected(&store).await;
+        let space = Namespace::root().child("replaced")?;
+        let mut keys = (0..1_000).filter_map(|number| Key::new(&space, &number.to_string()).ok());
+        let is_its = |key: &Key| servers.owner_of(slot_of(key.as_str())).is_ok_and(|owner| owner == old);
+        let key = keys.find(is_its).context("of so many keys, one is in its slots")?;
+        let now = old + 3;
+        if is_asked_first {
+            // Else it would say that it is not well.
+            must(&nodes[old], &["CONFIG", "SET", "cluster-require-full-coverage", "no"])?;
+        }
+        for node in nodes.iter().filter(|node| node.port() != nodes[old].port()) {
+            let id = must(node, &["CLUSTER", "MYID"])?;
+            must(&nodes[old], &["CLUSTER", "FORGET", id.text().unwrap_or_default()])?;
+        }
+        must(&nodes[now], &["CLUSTER", "FAILOVER", "TAKEOVER"])?;
+        let (began, port) = (Instant::now(), format!(":{}", nodes[now].port()));
+        loop {
+            // Whom the others send to it.
+            let told = nodes[other].command(&["GET", key.as_str()])?;
+            if matches!(&told, Reply::Error(text) if text.starts_with("MOVED") && text.ends_with(&port)) {
+                break;
+            }
+            ensure!(began.elapsed() < Duration::from_secs(10), "the take-over does not get around: {told:?}");
+            std::thread::sleep(millis(10));
+        }
+        must(&nodes[now], &["SET", key.as_str(), "value"])?;
+        Ok(Self { servers, store, space, key, now })
+    }
+
+    fn is_there(&self) -> Result<bool> {
+        Ok(must(&self.servers.nodes()[self.now], &["EXISTS", self.key.as_str()])?.int() == Some(1))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_took_over_is_visited_though_the_replaced_one_still_answers() -> Result<()> {
+    let _turn = turn().await;
+    let cluster = Replaced::start(false).await?;
+    assert_eq!(cluster.store.keys(&cluster.space).await?, std::slice::from_ref(&cluster.key));
+    cluster.store.clear(&cluster.space).await?;
+    assert!(!cluster.is_there()?);
+    Ok(())
+}
+
+/// The client can be told of no one else here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_has_forgotten_the_others_is_no_cluster() -> Result<()> {
+    let _turn = turn().await;
+    let cluster = Replaced::start(true).await?;
+    for error in [
+        cluster.store.clear(&cluster.space).await.unwrap_err(),
+        cluster.store.keys(&cluster.space).await.unwrap_err(),
+        cluster.store.len().await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
+    }
+    assert!(cluster.is_there()?);
     Ok(())
 }

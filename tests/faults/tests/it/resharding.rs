@@ -70,7 +70,7 @@ impl Growing {
     }
 }
 
-fn must(node: &Redis, words: &[&str]) -> Result<Reply> {
+pub(crate) fn must(node: &Redis, words: &[&str]) -> Result<Reply> {
     match node.command(words)? {
         Reply::Error(text) => bail!("{words:?}: {text}"),
         reply => Ok(reply),
@@ -207,6 +207,18 @@ async fn a_slot_open_to_a_server_without_slots_is_no_success() -> Result<()> {
     assert_eq!(store.keys(&space).await?, std::slice::from_ref(&moved));
     let error = store.clear(&space).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
+
+    // Only one side knows that it is open: nobody is sent to where the key is.
+    must(&servers.new, &["CLUSTER", "SETSLOT", &slot.to_string(), "STABLE"])?;
+    for error in [
+        store.clear(&space).await.unwrap_err(),
+        store.keys(&space).await.unwrap_err(),
+        store.len().await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
+        assert!(error.to_string().contains("on the move"), "{error}");
+    }
+    assert_eq!(servers.count()?, 1);
     Ok(())
 }
 
