@@ -83,7 +83,9 @@ async fn fail_together(rig: &Rig, reads: usize, wait: Duration) {
     let mut context = Context::from_waker(Waker::noop());
     assert!(reads.iter_mut().all(|read| read.as_mut().poll(&mut context).is_pending()));
     rig.clock.advance(wait);
-    reads.iter().for_each(|_| gate.open());
+    for _ in &reads {
+        gate.open();
+    }
     for read in reads {
         read.await;
     }
