@@ -1,6 +1,8 @@
 //! What becomes of servers when the process that started them ends, in whatever way.
 
+use std::fs::Permissions;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +15,11 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_larder-services");
 const ALL: &str = "redis,redis-unix,memcached,postgres";
 
 fn program(command: &str, state: &Path) -> Command {
-    let mut program = Command::new(PROGRAM);
+    run(Path::new(PROGRAM), command, state)
+}
+
+fn run(program: &Path, command: &str, state: &Path) -> Command {
+    let mut program = Command::new(program);
     program.args([command, "--only", ALL, "--state"]).arg(state);
     program
 }
@@ -177,9 +183,15 @@ fn down_ends_only_what_was_started() {
 #[test]
 fn what_is_not_installed_is_said_in_one_sentence() {
     let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    // Root's own directories are often closed to others, and with them what it built.
+    let copy = directory.path().join("larder-services");
+    std::fs::copy(PROGRAM, &copy).unwrap();
+    let empty = directory.path().join("programs");
+    std::fs::create_dir(&empty).unwrap();
     // Not root, so that nothing is installed; and no program is found in an empty directory.
-    let mut command = program("hold", &directory.path().join("state.json"));
-    command.env("LARDER_TESTBED_PROGRAMS", directory.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = run(&copy, "hold", &directory.path().join("state.json"));
+    command.env("LARDER_TESTBED_PROGRAMS", &empty).stdin(Stdio::piped()).stderr(Stdio::piped());
     if rustix::process::geteuid().is_root() {
         command.uid(65_534);
     }
