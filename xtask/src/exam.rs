@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::interrupt::watch;
 use crate::run::{program, spawn_piped};
 use crate::services::Services;
 use crate::test::{Report, binaries, follow};
@@ -145,8 +144,7 @@ fn sit(workspace: &Workspace, exam: &Exam) -> Result<Report> {
     command.env(exam.env.0, exam.env.1).env("CARGO_MANIFEST_DIR", &package.dir);
     command.envs(services.iter().flat_map(Services::variables));
 
-    let (mut child, output) = spawn_piped(&mut command)?;
-    let _watch = watch(child.id());
+    let (mut child, _watch, output) = spawn_piped(&mut command)?;
     let reader = std::thread::spawn(move || follow(output, Report::default()));
     let deadline = Instant::now() + Duration::from_secs(exam.minutes * 60);
     let status = loop {

@@ -1,7 +1,9 @@
-//! What is started in a process group of its own ends with this program, also when that is interrupted.
+//! What is started leads a process group of its own, and ends with this program, also when that is interrupted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
@@ -11,21 +13,58 @@ use signal_hook::iterator::Signals;
 /// How long what is ended may take to end: who installs packages finishes that.
 const END: Duration = Duration::from_mins(2);
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// Locked while something is started: whoever ends everything sees it.
+static GROUPS: Mutex<Groups> = Mutex::new(Groups { watched: Vec::new(), interrupted: false });
+
+struct Groups {
+    watched: Vec<Pid>,
+    interrupted: bool,
+}
 
 /// While it lives, a signal that ends us ends the group too.
 #[derive(Debug)]
+#[must_use = "what is started is ended with this program only while this lives"]
 pub(crate) struct Watch(Option<Pid>);
 
-/// Watches the group that a child leads.
-pub(crate) fn watch(child: u32) -> Watch {
+/// Starts a program at the head of a group of its own, and watches that from its first moment.
+pub(crate) fn spawn(command: &mut Command) -> io::Result<(Child, Watch)> {
+    listen();
+    let mut groups = groups();
+    let child = command.process_group(0).spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    groups.watched.extend(pid);
+    Ok((child, Watch(pid)))
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        groups().watched.retain(|group| Some(*group) != self.0);
+    }
+}
+
+/// Once interrupted, none gets any further here: this thread may see the end of what was started, and would start what
+/// comes next, but the process ends where all of it was ended.
+fn groups() -> MutexGuard<'static, Groups> {
+    loop {
+        let groups = locked();
+        if !groups.interrupted {
+            return groups;
+        }
+        drop(groups);
+        std::thread::park();
+    }
+}
+
+fn locked() -> MutexGuard<'static, Groups> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn listen() {
     static LISTENER: Once = Once::new();
     LISTENER.call_once(|| match Signals::new([SIGHUP, SIGINT, SIGTERM]) {
         Ok(mut signals) => {
             std::thread::spawn(move || {
                 if let Some(signal) = signals.forever().next() {
-                    INTERRUPTED.store(true, Ordering::SeqCst);
                     eprintln!("ending what was started; interrupt again to kill it");
                     end_all(|| signals.pending().next().is_some());
                     std::process::exit(128 + signal);
@@ -34,28 +73,15 @@ pub(crate) fn watch(child: u32) -> Watch {
         }
         Err(error) => eprintln!("warning: an interrupt will leave processes behind: {error}"),
     });
-    let pid = i32::try_from(child).ok().and_then(Pid::from_raw);
-    groups(|groups| groups.extend(pid));
-    Watch(pid)
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        while INTERRUPTED.load(Ordering::SeqCst) {
-            // This thread sees the end of what was started, but the process ends where all of it was ended.
-            std::thread::park();
-        }
-        groups(|groups| groups.retain(|group| Some(*group) != self.0));
-    }
-}
-
-fn groups<T>(work: impl FnOnce(&mut Vec<Pid>) -> T) -> T {
-    work(&mut GROUPS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Politely first: who holds servers ends them. Nothing is left to tell if a group is gone already.
 fn end_all(mut impatient: impl FnMut() -> bool) {
-    let all = groups(|groups| groups.clone());
+    let all = {
+        let mut groups = locked();
+        groups.interrupted = true;
+        groups.watched.clone()
+    };
     for group in &all {
         let _ = kill_process_group(*group, Signal::TERM);
     }

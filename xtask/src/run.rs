@@ -1,12 +1,13 @@
-//! Starting programs.
+//! Starting programs, each of which ends with this one.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, PipeReader};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use crate::interrupt::{self, Watch};
 
 /// `cargo` with arguments, at a directory; the same cargo that started this program.
 pub(crate) fn cargo(dir: &Path, args: &[&str]) -> Command {
@@ -25,7 +26,8 @@ pub(crate) fn program(dir: &Path, name: &str, args: &[&str]) -> Command {
 /// Runs to the end, its output going straight through; an error unless it succeeded.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", shown(command));
-    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
+    let (mut child, _watch) = spawn(command)?;
+    let status = child.wait().with_context(|| format!("cannot wait for {}", shown(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", shown(command));
     }
@@ -34,7 +36,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs to the end and returns what it printed; an error, with what it said, unless it succeeded.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot start {}", shown(command)))?;
+    let output = output(command.stderr(Stdio::piped()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{} ended with {}:\n{}", shown(command), output.status, said.trim_end());
@@ -42,16 +44,24 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Starts it with both outputs in one pipe, so that their order is kept, and in a process group of its own, which is to be
-/// [watched](crate::interrupt::watch).
-pub(crate) fn spawn_piped(command: &mut Command) -> Result<(Child, PipeReader)> {
+/// Runs to the end and returns how it ended and what it printed; errors go where the command says.
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
+    let (child, _watch) = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    child.wait_with_output().with_context(|| format!("cannot read what {} prints", shown(command)))
+}
+
+/// Starts it with both outputs in one pipe, so that their order is kept.
+pub(crate) fn spawn_piped(command: &mut Command) -> Result<(Child, Watch, PipeReader)> {
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
     command.stdout(writer.try_clone().context("cannot share a pipe")?).stderr(writer).stdin(Stdio::null());
-    command.process_group(0);
-    let child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
+    let (child, watch) = spawn(command)?;
     // The command still holds the writing ends; while it does, the reader would never see the end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    Ok((child, reader))
+    Ok((child, watch, reader))
+}
+
+fn spawn(command: &mut Command) -> Result<(Child, Watch)> {
+    interrupt::spawn(command).with_context(|| format!("cannot start {}", shown(command)))
 }
 
 /// Hands on each line, and prints it.

@@ -2,7 +2,6 @@
 //! that starts them is `larder-services` of `tests/testbed`, so that this one stays small.
 
 use std::fmt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -10,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::interrupt::{Watch, watch};
-use crate::run::{cargo, shown};
+use crate::interrupt::{self, Watch};
+use crate::run::{cargo, output, shown};
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "larder-testbed";
@@ -50,7 +49,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     let args =
         ["build", "--quiet", "-p", PACKAGE, "--bin", BINARY, "--message-format", "json-render-diagnostics"];
     let mut command = cargo(&workspace.root, &args);
-    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    let output = output(&mut command)?;
     if !output.status.success() {
         bail!("{BINARY} does not compile");
     }
@@ -78,9 +77,8 @@ impl Services {
         let mut command = program(workspace, "hold", &state)?;
         println!("$ {BINARY} hold");
         let started = Instant::now();
-        let holder =
-            command.stdin(Stdio::piped()).process_group(0).spawn().context("cannot start the holder")?;
-        let watch = watch(holder.id());
+        let (holder, watch) =
+            interrupt::spawn(command.stdin(Stdio::piped())).context("cannot start the holder")?;
         let mut services = Self { holder, variables: Vec::new(), _watch: watch, _directory: directory };
         loop {
             if let Ok(text) = std::fs::read(&state) {

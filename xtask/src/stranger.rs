@@ -33,7 +33,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     let mut command = cargo(dir.path(), &["test", "--target-dir"]);
     command.arg(workspace.target.join("stranger"));
     println!("$ {}", shown(&command));
-    let (mut child, output) = spawn_piped(&mut command)?;
+    let (mut child, _watch, output) = spawn_piped(&mut command)?;
     let mut report = follow(output, Report::default())?;
     report.ended(child.wait()?.success());
     println!("the stranger's store: {}", report.closing_line());

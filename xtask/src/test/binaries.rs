@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::run::{cargo, shown};
+use crate::run::{cargo, output, shown};
 use crate::workspace::Workspace;
 
 /// A test binary that was built.
@@ -26,13 +25,13 @@ pub(crate) fn build(workspace: &Workspace, args: &[&str], cfg: Option<&str>) -> 
         return Ok(Vec::new());
     }
     let mut command = cargo(&workspace.root, ours);
-    command.args(["--no-run", "--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    command.args(["--no-run", "--message-format", "json-render-diagnostics"]);
     if let Some(cfg) = cfg {
         let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
         command.env("RUSTFLAGS", format!("{flags} --cfg {cfg}"));
     }
     println!("$ {}", shown(&command));
-    let output = command.output().context("cannot start cargo")?;
+    let output = output(&mut command)?;
     if !output.status.success() {
         bail!("the tests do not compile");
     }

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub(crate) use self::report::Report;
-use crate::interrupt::watch;
 use crate::run::{cargo, each_line, shown, spawn_piped};
 use crate::services::{self, Services};
 use crate::workspace::Workspace;
@@ -43,8 +42,7 @@ pub(crate) fn run(workspace: &Workspace, fast: bool, rest: &[&str]) -> Result<Re
     let mut command = cargo(&workspace.root, &args);
     command.envs(services.iter().flat_map(Services::variables));
     println!("$ {}", shown(&command));
-    let (mut child, output) = spawn_piped(&mut command)?;
-    let _watch = watch(child.id());
+    let (mut child, _watch, output) = spawn_piped(&mut command)?;
     let mut report = follow(output, Report::new(binaries::names(&names)))?;
     report.ended(child.wait()?.success());
     println!("\n{}", report.table());
