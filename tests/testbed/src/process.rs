@@ -28,19 +28,20 @@ pub(crate) struct Launch {
     pub(crate) last_signal: Signal,
 }
 
+/// Becomes the program behind it, unless the process of this number is not its parent any more.
+const UNLESS_ORPHANED: [&str; 3] = ["/bin/sh", "-c", r#"[ "$PPID" = "$0" ] && exec "$@""#];
+
 impl Launch {
     /// Through `setpriv`, where there is one, the kernel ends the process when we end, however that happens. It must be
-    /// done after the change of user, which resets it; `setpriv` is then the program that becomes the server.
+    /// done after the change of user, which resets it; `setpriv` is then the program that becomes the server. Who asks the
+    /// kernel when we have ended already is told nothing, and so looks who its parent is before it becomes anything.
     fn command(&self) -> Result<Command> {
         let mut command = match programs::search("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
-                command.args([
-                    "--pdeathsig",
-                    if self.last_signal == Signal::QUIT { "QUIT" } else { "KILL" },
-                    "--",
-                ]);
-                command.arg(&self.program);
+                let signal = if self.last_signal == Signal::QUIT { "QUIT" } else { "KILL" };
+                command.args(["--pdeathsig", signal, "--"]);
+                command.args(UNLESS_ORPHANED).arg(std::process::id().to_string()).arg(&self.program);
                 command
             }
             None => Command::new(&self.program),
@@ -230,8 +231,8 @@ fn no_more() -> std::io::Error {
     std::io::Error::other("everything is being ended: nothing more is started")
 }
 
-/// Kills every process that this one started, and starts none from now on: for a program that ends while servers start. One
-/// that was started a moment ago has not yet asked the kernel to be ended with us, and would stay.
+/// Kills every process that this one started, and starts none from now on: for a program that ends while servers start, and
+/// shall not leave that to the kernel.
 pub fn end_everything() {
     *closed() = true;
     for child in descendants(std::process::id()) {

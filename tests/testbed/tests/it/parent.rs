@@ -100,31 +100,41 @@ fn servers_end_on_signals_and_with_whoever_holds_the_pipe() {
     }
 }
 
-#[test]
-fn a_signal_while_they_start_ends_them_too() {
-    let directory = tempfile::tempdir().unwrap();
-    let state = directory.path().join("state.json");
-    let mut holder = hold(&state);
-    let started = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    // Children belong to the thread that started them, so any of them will do.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let pids = loop {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", holder.id())).unwrap();
-        let children =
-            tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok());
-        let pids: Vec<u32> = children
-            .flat_map(|text| text.split(' ').filter_map(|pid| pid.trim().parse().ok()).collect::<Vec<u32>>())
-            .collect();
-        if !pids.is_empty() || state.exists() {
-            break pids;
-        }
-        assert!(Instant::now() < deadline, "nothing was started: {:?}", started(holder.id()));
+/// The processes that are at home in a directory, those a moment old and not yet what they will be included.
+fn at_home_in(directory: &Path) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let pids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let lives_there = |pid: &u32| {
+        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|home| home.starts_with(directory))
     };
-    assert!(!pids.is_empty());
-    send(&holder, Signal::TERM);
-    holder.wait().unwrap();
-    are_gone(&pids);
-    assert!(!state.exists());
+    pids.filter(lives_there).collect()
+}
+
+/// From the moment in which the first is no more than a copy of its parent.
+#[test]
+fn a_signal_while_they_start_leaves_no_child() {
+    // The servers' user must be able to enter it, and a socket's path is short.
+    let directory = tempfile::tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let state = directory.path().join("state.json");
+    for round in 0..16 {
+        let signal = if round % 2 == 0 { Signal::KILL } else { Signal::TERM };
+        let mut holder = program("hold", &state);
+        let mut holder = holder.env("TMPDIR", directory.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while at_home_in(directory.path()).is_empty() {
+            assert!(Instant::now() < deadline, "nothing was started");
+        }
+        std::thread::sleep(Duration::from_millis(round / 2 * 5));
+        send(&holder, signal);
+        holder.wait().unwrap();
+        are_gone(&at_home_in(directory.path()));
+        // Of a machine that kept this thread waiting until they were up.
+        let left = std::fs::remove_file(&state).is_ok();
+        assert!(signal == Signal::KILL || !left, "it removes what it wrote");
+    }
+    // One that was a copy of its parent may have come home since.
+    are_gone(&at_home_in(directory.path()));
 }
 
 #[test]
