@@ -17,6 +17,8 @@ const PARTS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Window {
     part_nanos: u64,
+    /// The number of the last part in which anything was counted.
+    newest: AtomicU64,
     parts: [AtomicU64; PARTS],
 }
 
@@ -34,12 +36,22 @@ const NUMBER_MASK: u64 = (1 << (64 - 2 * BITS)) - 1;
 impl Window {
     pub(super) fn new(length: Duration) -> Self {
         let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        Self { part_nanos: (nanos / PARTS as u64).max(1), parts: Default::default() }
+        Self {
+            part_nanos: (nanos / PARTS as u64).max(1),
+            newest: AtomicU64::new(0),
+            parts: Default::default(),
+        }
     }
 
-    /// Counts a call that began at `when`.
+    /// Counts a call that began at `when`, unless it took so long that its part has left the window.
     pub(super) fn record(&self, when: Timestamp, failed: bool) {
         let number = self.number(when);
+        let newest = self.newest.load(Ordering::Relaxed);
+        if number > newest {
+            self.newest.fetch_max(number, Ordering::Relaxed);
+        } else if newest - number >= PARTS as u64 {
+            return;
+        }
         let part = self.part(number);
         let mut word = part.load(Ordering::Relaxed);
         loop {
@@ -112,6 +124,20 @@ mod tests {
         assert_eq!(window.count(at(10)), Count { calls: 10, failures: 4 });
         window.clear();
         assert_eq!(window.count(at(10)), Count::default());
+    }
+
+    #[test]
+    fn a_call_that_outlasted_the_window_takes_nothing_from_it() {
+        let window = Window::new(Duration::from_secs(10));
+        let at = |second: u64| Timestamp::from_nanos(second * SECOND);
+        window.record(at(1_010), true);
+        window.record(at(1_019), true);
+        for began in [1_000, 1_009, 990, 0] {
+            window.record(at(began), false);
+        }
+        assert_eq!(window.count(at(1_019)), Count { calls: 2, failures: 2 });
+        window.record(at(1_011), false);
+        assert_eq!(window.count(at(1_019)), Count { calls: 3, failures: 2 });
     }
 
     #[test]
