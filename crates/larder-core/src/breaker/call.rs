@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Shared, circuit::Phase, verdict::Verdict};
+use super::{Shared, circuit::Phase, trial::Extent, verdict::Verdict};
 use crate::{Error, Timestamp, sync::Arc};
 
 /// A call to one server, which is judged by how it ends. One that is dropped before it ended was given up: a timeout if its
@@ -12,25 +12,14 @@ pub(super) struct Call<'a> {
     shared: &'a Arc<Shared>,
     server: usize,
     phase: Phase,
+    extent: Extent,
     began: Timestamp,
-    /// Whether it has the time of a point operation.
-    timed: bool,
     judged: bool,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, server: usize, phase: Phase) -> Self {
-        Self { shared, server, phase, began: shared.clock.now(), timed: true, judged: false }
-    }
-
-    /// The same, for operations that may take longer than a point operation.
-    pub(super) fn untimed(mut self) -> Self {
-        self.timed = false;
-        self
-    }
-
-    pub(super) fn server(&self) -> usize {
-        self.server
+    pub(super) fn new(shared: &'a Arc<Shared>, server: usize, phase: Phase, extent: Extent) -> Self {
+        Self { shared, server, phase, extent, began: shared.clock.now(), judged: false }
     }
 
     /// The call ended with `result`, which it returns.
@@ -46,7 +35,7 @@ impl<'a> Call<'a> {
 
     /// After how long it would have run out of time.
     fn limit(&self) -> Option<Duration> {
-        self.timed.then(|| self.shared.limits.late())
+        (self.extent == Extent::Point).then(|| self.shared.limits.late())
     }
 
     fn judge(&mut self, verdict: Verdict) {
@@ -55,7 +44,7 @@ impl<'a> Call<'a> {
         }
         let circuit = &self.shared.circuits[self.server];
         let now = || (self.shared.clock.now(), self.limit());
-        if circuit.ended(self.phase, self.began, verdict, now) {
+        if circuit.ended(self.phase, self.extent, self.began, verdict, now) {
             // Where no task can be started, the next call looks again.
             self.shared.probe(self.server, circuit.phase());
         }

@@ -2,7 +2,13 @@
 
 use std::{fmt, sync::PoisonError, time::Duration};
 
-use super::{config::CircuitBreaker, spent::Spent, verdict::Verdict, window::Window};
+use super::{
+    config::CircuitBreaker,
+    spent::Spent,
+    trial::{Extent, Trial},
+    verdict::Verdict,
+    window::Window,
+};
 use crate::{
     Error, ErrorKind, Event, Timestamp,
     handle::Observers,
@@ -97,13 +103,6 @@ pub(super) struct Circuit {
     pub(super) probed: AtomicU64,
 }
 
-/// The calls let through while half open.
-#[derive(Debug, Default)]
-struct Trial {
-    running: u32,
-    answered: u32,
-}
-
 /// What an open or half open circuit says to a call.
 pub(super) enum Admission {
     Granted(Phase),
@@ -143,22 +142,21 @@ impl Circuit {
     }
 
     #[inline]
-    pub(super) fn admit(&self) -> Admission {
+    pub(super) fn admit(&self, extent: Extent) -> Admission {
         let phase = self.phase();
         match phase.state() {
             CircuitState::Closed => Admission::Granted(phase),
             CircuitState::Open => Admission::Refused(phase),
-            CircuitState::HalfOpen => self.admit_to_trial(),
+            CircuitState::HalfOpen => self.admit_to_trial(extent),
         }
     }
 
-    fn admit_to_trial(&self) -> Admission {
+    fn admit_to_trial(&self, extent: Extent) -> Admission {
         let mut trial = self.lock();
         let phase = self.phase();
         match phase.state() {
             CircuitState::Closed => Admission::Granted(phase),
-            CircuitState::HalfOpen if trial.running + trial.answered < self.config.half_open_calls => {
-                trial.running += 1;
+            CircuitState::HalfOpen if trial.admit(extent, self.config.half_open_calls) => {
                 Admission::Granted(phase)
             }
             CircuitState::HalfOpen | CircuitState::Open => Admission::Refused(phase),
@@ -170,6 +168,7 @@ impl Circuit {
     pub(super) fn ended(
         &self,
         phase: Phase,
+        extent: Extent,
         began: Timestamp,
         verdict: Verdict,
         now: impl FnOnce() -> (Timestamp, Option<Duration>),
@@ -179,7 +178,7 @@ impl Circuit {
         }
         match phase.state() {
             CircuitState::Closed => self.counted(phase, began, verdict, now),
-            CircuitState::HalfOpen => self.tried(phase, verdict, now),
+            CircuitState::HalfOpen => self.tried(phase, extent, verdict, now),
             CircuitState::Open => false,
         }
     }
@@ -231,6 +230,7 @@ impl Circuit {
     fn tried(
         &self,
         phase: Phase,
+        extent: Extent,
         verdict: Verdict,
         now: impl FnOnce() -> (Timestamp, Option<Duration>),
     ) -> bool {
@@ -238,12 +238,11 @@ impl Circuit {
         if self.phase() != phase {
             return false;
         }
-        trial.running -= 1;
+        trial.ended(extent);
         match verdict {
             Verdict::Nothing => false,
             Verdict::Answered => {
-                trial.answered += 1;
-                if trial.answered >= self.config.half_open_calls {
+                if trial.answered(self.config.half_open_calls) {
                     self.change(&mut trial, phase, CircuitState::Closed, now().0);
                 }
                 false

@@ -1,91 +1,82 @@
-//! Batches, split by whether their servers are asked.
+//! Batches, each server's part of which is a call of its own.
 
-use super::{Call, Shared, verdict::Verdict};
+use futures_util::future::join_all;
+
+use super::{Call, Shared, trial::Extent, verdict::Verdict};
 use crate::{Error, ErrorKind, Key, sync::Arc};
 
-/// A batch that is let through in part or whole: one call for each server that it needs.
-#[derive(Debug)]
-pub(super) struct Batch<'a> {
-    shared: &'a Arc<Shared>,
-    /// The server of each key; empty where there is one server only.
-    servers: Vec<usize>,
-    calls: Vec<Call<'a>>,
-    refusals: Vec<(usize, Error)>,
-}
-
 impl Shared {
-    pub(super) fn admit_many<'k>(self: &Arc<Self>, keys: impl Iterator<Item = &'k Key>) -> Batch<'_> {
-        let mut batch = Batch { shared: self, servers: Vec::new(), calls: Vec::new(), refusals: Vec::new() };
+    /// A batch of a store of one server, or of keys of one.
+    pub(super) async fn batch<T>(
+        self: &Arc<Self>,
+        server: usize,
+        count: usize,
+        batch: impl Future<Output = Vec<Result<T, Error>>> + Send,
+    ) -> Vec<Result<T, Error>> {
+        match self.admit(server, Extent::Point) {
+            Ok(call) => judged(call, batch.await),
+            Err(refusal) => (0..count).map(|_| Err(refusal.clone())).collect(),
+        }
+    }
+
+    /// The one server that all of these keys are on; `None` where there are several.
+    pub(super) fn only_server<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Option<usize> {
         if self.circuits.len() == 1 {
-            if keys.take(1).count() > 0 {
-                batch.admit(0);
+            return Some(0);
+        }
+        let mut servers = keys.into_iter().map(|key| self.server_of(key));
+        let first = servers.next()?;
+        servers.all(|server| server == first).then_some(first)
+    }
+
+    /// A batch of keys on several servers: those of open ones fail at once, and each of the others is asked for its own, at
+    /// the same time. So each ends by itself: a caller who goes away because one does not answer says nothing of the others.
+    pub(super) async fn split<I, T, A>(
+        self: &Arc<Self>,
+        items: impl ExactSizeIterator<Item = I>,
+        key: impl Fn(&I) -> &Key,
+        ask: impl Fn(Vec<I>) -> A,
+    ) -> Vec<Result<T, Error>>
+    where
+        A: Future<Output = Vec<Result<T, Error>>>,
+    {
+        let count = items.len();
+        let mut parts: Vec<(Vec<usize>, Vec<I>)> = Vec::new();
+        parts.resize_with(self.circuits.len(), Default::default);
+        for (at, item) in items.enumerate() {
+            let (places, items) = &mut parts[self.server_of(key(&item))];
+            places.push(at);
+            items.push(item);
+        }
+        let mut results: Vec<Option<Result<T, Error>>> = Vec::new();
+        results.resize_with(count, || None);
+        let mut asked = Vec::new();
+        for (server, (places, items)) in parts.into_iter().enumerate().filter(|(_, (at, _))| !at.is_empty()) {
+            match self.admit(server, Extent::Point) {
+                Ok(call) => {
+                    let answers = ask(items);
+                    asked.push(async move { (places, judged(call, answers.await)) });
+                }
+                Err(refusal) => {
+                    for place in places {
+                        results[place] = Some(Err(refusal.clone()));
+                    }
+                }
             }
-            return batch;
         }
-        batch.servers = keys.map(|key| self.server_of(key)).collect();
-        let mut needed = vec![false; self.circuits.len()];
-        for server in &batch.servers {
-            needed[*server] = true;
+        for (places, answers) in join_all(asked).await {
+            for (place, answer) in places.into_iter().zip(answers) {
+                results[place] = Some(answer);
+            }
         }
-        for (server, _) in needed.iter().enumerate().filter(|(_, needed)| **needed) {
-            batch.admit(server);
-        }
-        batch
+        let too_few =
+            || Error::new(ErrorKind::Corrupt, "the store answered fewer keys than it was asked for");
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(too_few()))).collect()
     }
 }
 
-impl Batch<'_> {
-    fn admit(&mut self, server: usize) {
-        match self.shared.admit(server) {
-            Ok(call) => self.calls.push(call),
-            Err(refusal) => self.refusals.push((server, refusal)),
-        }
-    }
-
-    /// Whether every key is asked for.
-    pub(super) fn is_whole(&self) -> bool {
-        self.refusals.is_empty()
-    }
-
-    /// Why the key at a position is not asked for.
-    pub(super) fn refused(&self, at: usize) -> Option<&Error> {
-        let server = self.server(at);
-        self.refusals.iter().find(|(refused, _)| *refused == server).map(|(_, error)| error)
-    }
-
-    /// Those of the batch that are asked for, in order.
-    pub(super) fn asked<T>(&self, items: impl IntoIterator<Item = T>) -> Vec<T> {
-        items
-            .into_iter()
-            .enumerate()
-            .filter(|(at, _)| self.refused(*at).is_none())
-            .map(|(_, item)| item)
-            .collect()
-    }
-
-    /// Judges each call by the results of those asked for, and puts refusals where they belong.
-    pub(super) fn ended<T>(mut self, count: usize, results: Vec<Result<T, Error>>) -> Vec<Result<T, Error>> {
-        for call in std::mem::take(&mut self.calls) {
-            let asked = (0..count).filter(|at| self.refused(*at).is_none());
-            let own = asked.zip(&results).filter(|(at, _)| self.server(*at) == call.server());
-            let verdict = Verdict::of_many(own.map(|(_, result)| Verdict::of(result)));
-            call.conclude(verdict);
-        }
-        if self.is_whole() {
-            return results;
-        }
-        let mut results = results.into_iter();
-        (0..count)
-            .map(|at| match self.refused(at) {
-                Some(refusal) => Err(refusal.clone()),
-                None => results.next().unwrap_or_else(|| {
-                    Err(Error::new(ErrorKind::Corrupt, "the store answered fewer keys than it was asked for"))
-                }),
-            })
-            .collect()
-    }
-
-    fn server(&self, at: usize) -> usize {
-        self.servers.get(at).copied().unwrap_or(0)
-    }
+/// One server's part of a batch ended with these results.
+fn judged<T>(call: Call<'_>, results: Vec<Result<T, Error>>) -> Vec<Result<T, Error>> {
+    call.conclude(Verdict::of_many(results.iter().map(Verdict::of)));
+    results
 }

@@ -11,6 +11,7 @@ mod many;
 mod probe;
 mod spent;
 mod store;
+mod trial;
 mod verdict;
 mod window;
 
@@ -19,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::{
     call::Call,
     circuit::{Admission, Circuit},
+    trial::Extent,
 };
 pub use self::{circuit::CircuitState, config::CircuitBreaker};
 use crate::{
@@ -74,16 +76,16 @@ impl Breaker {
 
 impl Shared {
     /// Lets a call to a server through, or refuses it.
-    fn admit(self: &Arc<Self>, server: usize) -> Result<Call<'_>, Error> {
+    fn admit(self: &Arc<Self>, server: usize, extent: Extent) -> Result<Call<'_>, Error> {
         let circuit = &self.circuits[server];
-        match circuit.admit() {
-            Admission::Granted(phase) => Ok(Call::new(self, server, phase)),
+        match circuit.admit(extent) {
+            Admission::Granted(phase) => Ok(Call::new(self, server, phase, extent)),
             Admission::Refused(phase)
                 if circuit.probed.load(crate::sync::Ordering::Acquire) == phase.number() =>
             {
                 Err(circuit.refusal())
             }
-            Admission::Refused(phase) => self.admit_unprobed(server, phase),
+            Admission::Refused(phase) => self.admit_unprobed(server, phase, extent),
         }
     }
 

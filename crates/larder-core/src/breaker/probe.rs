@@ -7,6 +7,7 @@ use futures_util::future::{Either, select};
 use super::{
     Call, Shared,
     circuit::{Admission, Circuit, Phase},
+    trial::Extent,
     verdict::Verdict,
 };
 use crate::{
@@ -34,7 +35,12 @@ impl Shared {
     /// A call met a circuit that is not closed and that no task probes: half open, or the runtime of the task is gone, or
     /// there never was one.
     #[cold]
-    pub(super) fn admit_unprobed(self: &Arc<Self>, server: usize, phase: Phase) -> Result<Call<'_>, Error> {
+    pub(super) fn admit_unprobed(
+        self: &Arc<Self>,
+        server: usize,
+        phase: Phase,
+        extent: Extent,
+    ) -> Result<Call<'_>, Error> {
         let circuit = &self.circuits[server];
         if self.probe(server, phase) {
             return Err(circuit.refusal());
@@ -44,8 +50,8 @@ impl Shared {
         if now.saturating_since(circuit.opened()) >= circuit.config.probe_interval {
             circuit.half_open(phase, now);
         }
-        match circuit.admit() {
-            Admission::Granted(phase) => Ok(Call::new(self, server, phase)),
+        match circuit.admit(extent) {
+            Admission::Granted(phase) => Ok(Call::new(self, server, phase, extent)),
             Admission::Refused(_) => Err(circuit.refusal()),
         }
     }

@@ -1,6 +1,6 @@
 //! The breaker as a store.
 
-use super::{Breaker, Shared, verdict::Verdict};
+use super::{Breaker, Shared, trial::Extent, verdict::Verdict};
 use crate::{
     CacheStore, Capabilities, Clock, Expiry, Guarantees, Key, Namespace, Result, StoreEvents, Timestamp,
     Value, Version, async_trait, sync::Arc,
@@ -13,7 +13,7 @@ impl Shared {
         key: &Key,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let admitted = self.admit(self.server_of(key))?;
+        let admitted = self.admit(self.server_of(key), Extent::Point)?;
         admitted.ended(call.await)
     }
 
@@ -22,7 +22,7 @@ impl Shared {
     async fn everywhere<T>(self: &Arc<Self>, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let servers = 0..self.circuits.len();
         let mut admitted =
-            servers.map(|server| Ok(self.admit(server)?.untimed())).collect::<Result<Vec<_>>>()?;
+            servers.map(|server| self.admit(server, Extent::Long)).collect::<Result<Vec<_>>>()?;
         let result = call.await;
         match admitted.pop() {
             Some(only) if admitted.is_empty() => only.ended(result),
@@ -89,39 +89,29 @@ impl CacheStore for Breaker {
 
     async fn get_many(&self, keys: &[Key]) -> Vec<Result<Option<Value>>> {
         let store = &self.shared.store;
-        let batch = self.shared.admit_many(keys.iter());
-        let results = if batch.is_whole() {
-            store.get_many(keys).await
-        } else {
-            let asked = batch.asked(keys.iter().cloned());
-            if asked.is_empty() { Vec::new() } else { store.get_many(&asked).await }
-        };
-        batch.ended(keys.len(), results)
+        if let Some(server) = self.shared.only_server(keys) {
+            return self.shared.batch(server, keys.len(), store.get_many(keys)).await;
+        }
+        let ask = |keys: Vec<Key>| async move { store.get_many(&keys).await };
+        self.shared.split(keys.iter().cloned(), |key| key, ask).await
     }
 
     async fn set_many(&self, entries: Vec<(Key, Value, Expiry)>) -> Vec<Result<()>> {
         let store = &self.shared.store;
-        let batch = self.shared.admit_many(entries.iter().map(|(key, ..)| key));
-        let count = entries.len();
-        let results = if batch.is_whole() {
-            store.set_many(entries).await
-        } else {
-            let asked = batch.asked(entries);
-            if asked.is_empty() { Vec::new() } else { store.set_many(asked).await }
-        };
-        batch.ended(count, results)
+        if let Some(server) = self.shared.only_server(entries.iter().map(|(key, ..)| key)) {
+            return self.shared.batch(server, entries.len(), store.set_many(entries)).await;
+        }
+        let ask = |entries| async move { store.set_many(entries).await };
+        self.shared.split(entries.into_iter(), |(key, ..)| key, ask).await
     }
 
     async fn delete_many(&self, keys: &[Key]) -> Vec<Result<bool>> {
         let store = &self.shared.store;
-        let batch = self.shared.admit_many(keys.iter());
-        let results = if batch.is_whole() {
-            store.delete_many(keys).await
-        } else {
-            let asked = batch.asked(keys.iter().cloned());
-            if asked.is_empty() { Vec::new() } else { store.delete_many(&asked).await }
-        };
-        batch.ended(keys.len(), results)
+        if let Some(server) = self.shared.only_server(keys) {
+            return self.shared.batch(server, keys.len(), store.delete_many(keys)).await;
+        }
+        let ask = |keys: Vec<Key>| async move { store.delete_many(&keys).await };
+        self.shared.split(keys.iter().cloned(), |key| key, ask).await
     }
 
     async fn get_versioned(&self, key: &Key) -> Result<Option<(Value, Version)>> {

@@ -1,8 +1,13 @@
 //! Batches over several servers, some of which are left alone.
 
-use larder_core::{CacheStore as _, CircuitBreaker, CircuitState, ErrorKind, Expiry, Key, Value};
+use std::time::Duration;
+
+use larder_core::{
+    BoxFuture, CacheStore as _, CircuitBreaker, CircuitState, ErrorKind, Expiry, Key, StoreHandle, Value,
+};
 
 use super::{Rig, key, servers::Mood};
+use crate::support::settle;
 
 fn keys(texts: &[&str]) -> Vec<Key> {
     texts.iter().map(|text| key(text)).collect()
@@ -75,6 +80,32 @@ async fn a_batch_counts_once_for_each_of_its_servers() {
         assert_eq!(failed, 25);
     }
     assert_eq!(rig.states(), [CircuitState::Closed, CircuitState::Open]);
+}
+
+#[tokio::test]
+async fn who_gives_a_batch_up_says_nothing_of_servers_that_had_answered() {
+    type Batch = fn(StoreHandle) -> BoxFuture<'static, ()>;
+    let batches: [Batch; 3] = [
+        |handle| Box::pin(async move { drop(handle.guarded().get_many(&keys(&["a0", "a1", "b0"])).await) }),
+        |handle| Box::pin(async move { drop(handle.guarded().delete_many(&keys(&["a0", "a1"])).await) }),
+        |handle| {
+            let entries = keys(&["a1", "a0"]).into_iter().map(|key| (key, Value::Int(1), Expiry::Never));
+            Box::pin(async move { drop(handle.guarded().set_many(entries.collect()).await) })
+        },
+    ];
+    for batch in batches {
+        let rig = Rig::new(2);
+        rig.store.be(1, Mood::Hangs);
+        for _ in 0..5 {
+            assert_eq!(rig.states(), [CircuitState::Closed; 2]);
+            let call = tokio::spawn(batch(rig.handle.clone()));
+            settle().await;
+            rig.clock.advance(Duration::from_millis(500));
+            call.abort();
+            assert!(call.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(rig.states(), [CircuitState::Closed, CircuitState::Open]);
+    }
 }
 
 #[tokio::test]

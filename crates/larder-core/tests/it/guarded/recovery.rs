@@ -13,7 +13,7 @@ use super::{
     Rig, key,
     servers::{Mood, Servers},
 };
-use crate::support::{Gate, settle};
+use crate::support::{Gate, namespace, settle};
 
 /// The longest pause between probes.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -136,6 +136,34 @@ async fn half_open_lets_a_few_calls_through_and_closes_when_all_are_answered() {
     assert!(one.await.unwrap().is_ok() && two.await.unwrap().is_ok());
     assert_eq!(rig.state(), CircuitState::Closed);
     assert_eq!(rig.store.asked(0), ["get", "get"]);
+}
+
+#[tokio::test]
+async fn a_long_call_takes_no_place_from_others_while_half_open() {
+    let rig = half_opened(CircuitBreaker::new().half_open_calls(2)).await;
+    let gate = Gate::new();
+    rig.store.be(0, Mood::Held(Arc::clone(&gate)));
+    let clear = || {
+        let handle = rig.handle.clone();
+        tokio::spawn(async move { handle.guarded().clear(&namespace(&["x"])).await })
+    };
+    let (one, two) = (clear(), clear());
+    gate.reached().await;
+    gate.reached().await;
+    assert_eq!(
+        clear().await.unwrap().unwrap_err().kind(),
+        ErrorKind::Unavailable,
+        "no more than of the others"
+    );
+    rig.store.be(0, Mood::Well);
+    rig.reads(2).await;
+    assert_eq!(rig.state(), CircuitState::Closed);
+    (0..2).for_each(|_| gate.open());
+    assert!(one.await.unwrap().is_ok() && two.await.unwrap().is_ok());
+
+    let rig = half_opened(CircuitBreaker::new().half_open_calls(1)).await;
+    rig.guarded().clear(&namespace(&["x"])).await.unwrap();
+    assert_eq!(rig.state(), CircuitState::Closed, "its answer counts as any other's");
 }
 
 #[tokio::test]
