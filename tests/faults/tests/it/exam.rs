@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use larder_core::{Batching, Cache, CacheStore, StoreHandle};
-use larder_testbed::{Load, LoadOptions, LoadReport};
+use larder_testbed::{Load, LoadOptions, LoadReport, Server};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -67,10 +67,11 @@ impl<'a> Exam<'a> {
         let before = (self.connections)()?;
         fault(&load).await?;
         let report = load.stop().await;
-        println!("{} ({:?})\n{report}", self.name, self.how);
+        report.print(&format!("{} ({:?})", self.name, self.how));
         ensure!(report.calm_failures() == 0, "{} calls failed before any fault", report.calm_failures());
+        ensure!(report.cancelled() > 0, "no caller went away");
         ensure!(before > none, "the store has no connection that could leak");
-        report.verdict()?;
+        report.verdict().with_context(|| report.to_string())?;
         let enough = async || (self.connections)().is_ok_and(|count| count <= before);
         until("as few connections as before", Duration::from_secs(3), enough).await;
         drop(store);
@@ -85,6 +86,41 @@ impl<'a> Exam<'a> {
 }
 
 impl Exam<'_> {
+    /// A server dies, is away for a while, and is started again.
+    pub(crate) async fn killed<S: CacheStore>(
+        self,
+        server: &Server,
+        away: Duration,
+        build: impl FnOnce() -> larder_core::Result<S>,
+    ) -> Result<LoadReport> {
+        let fault = async |load: &Load| {
+            load.fault("kill -9");
+            server.kill();
+            load.run_for(away).await;
+            server.start()?;
+            back(load).await;
+            Ok(())
+        };
+        felt(self.run(build, fault).await?)
+    }
+
+    /// A server falls silent for two seconds.
+    pub(crate) async fn stopped<S: CacheStore>(
+        self,
+        server: &Server,
+        build: impl FnOnce() -> larder_core::Result<S>,
+    ) -> Result<LoadReport> {
+        let fault = async |load: &Load| {
+            load.fault("SIGSTOP");
+            server.pause()?;
+            load.run_for(millis(2000)).await;
+            server.resume();
+            back(load).await;
+            Ok(())
+        };
+        felt(self.run(build, fault).await?)
+    }
+
     /// Connections that were for starting the servers end a moment later.
     async fn connections_at_rest(&self) -> Result<usize> {
         let mut least = usize::MAX;
@@ -94,6 +130,18 @@ impl Exam<'_> {
         }
         Ok(least)
     }
+}
+
+/// A fault that no call noticed examines nothing.
+pub(crate) fn felt(report: LoadReport) -> Result<LoadReport> {
+    ensure!(report.failures() > 0, "the fault was not felt");
+    Ok(report)
+}
+
+/// What was away can serve again: from here on its recovery is watched, for longer than it may take.
+pub(crate) async fn back(load: &Load) {
+    load.able_to_serve();
+    load.run_for(millis(2400)).await;
 }
 
 /// The store as a cache with an operation timeout of 500 ms uses it.

@@ -23,17 +23,7 @@ async fn killed(how: Use) -> Result<()> {
     let server = Memcached::start(&Run::new()?)?;
     let connections = || connections(&server);
     let exam = Exam::new("memcached, kill -9 and restart", how, &connections);
-    let build = || MemcachedStore::connect(&server.url());
-    exam.run(build, async |load| {
-        load.fault("kill -9");
-        server.kill();
-        load.run_for(millis(1000)).await;
-        server.start()?;
-        load.able_to_serve();
-        load.run_for(millis(2400)).await;
-        Ok(())
-    })
-    .await?;
+    exam.killed(&server, millis(1000), || MemcachedStore::connect(&server.url())).await?;
     Ok(())
 }
 
@@ -52,17 +42,7 @@ async fn stopped(how: Use) -> Result<()> {
     let server = Memcached::start(&Run::new()?)?;
     let connections = || connections(&server);
     let exam = Exam::new("memcached, SIGSTOP for 2 s", how, &connections);
-    let build = || MemcachedStore::connect(&server.url());
-    exam.run(build, async |load| {
-        load.fault("SIGSTOP");
-        server.pause()?;
-        load.run_for(millis(2000)).await;
-        server.resume();
-        load.able_to_serve();
-        load.run_for(millis(2400)).await;
-        Ok(())
-    })
-    .await?;
+    exam.stopped(&server, || MemcachedStore::connect(&server.url())).await?;
     Ok(())
 }
 
@@ -83,17 +63,7 @@ async fn one_of_three(how: Use) -> Result<()> {
     let connections = || servers.iter().map(connections).sum();
     let exam = Exam::new("one memcached of three lost and back", how, &connections);
     let build = || MemcachedStore::connect(&memcached_url(&servers.each_ref()));
-    let report = exam
-        .run(build, async |load| {
-            load.fault("kill -9 of one of three");
-            servers[1].kill();
-            load.run_for(millis(1500)).await;
-            servers[1].start()?;
-            load.able_to_serve();
-            load.run_for(millis(2400)).await;
-            Ok(())
-        })
-        .await?;
+    let report = exam.killed(&servers[1], millis(1500), build).await?;
     // The others went on: if all had failed for a second and a half, a third of the calls would have.
     anyhow::ensure!(report.failures() * 4 < report.calls(), "{} of {}", report.failures(), report.calls());
     Ok(())

@@ -7,7 +7,7 @@ use larder_core::CacheStore;
 use larder_postgres::{PostgresStore, PostgresStoreBuilder};
 use larder_testbed::{Postgres, PostgresOptions, Run};
 
-use crate::exam::{Exam, Use, turn};
+use crate::exam::{Exam, Use, back, turn};
 use crate::{FAR, RECOVERY, bytes, connected, key, millis, shown, until};
 
 /// The backends of clients, but for that of the question.
@@ -30,11 +30,12 @@ pub(crate) fn builder(url: &str) -> PostgresStoreBuilder {
     PostgresStore::builder(url).create_table(true)
 }
 
+/// Sessions that end one after the other, and then all of them with a server that says why.
 async fn terminated(how: Use) -> Result<()> {
     let _turn = turn().await;
     let server = server()?;
     let connections = || connections(&server);
-    let exam = Exam::new("postgres, all backends terminated", how, &connections);
+    let exam = Exam::new("postgres, backends terminated, then a restart", how, &connections);
     exam.run(
         || builder(&server.url()).build(),
         async |load| {
@@ -43,8 +44,11 @@ async fn terminated(how: Use) -> Result<()> {
                 server.terminate_backends()?;
                 load.run_for(millis(200)).await;
             }
-            load.able_to_serve();
-            load.run_for(millis(2400)).await;
+            back(load).await;
+            load.fault("restart");
+            server.terminate()?;
+            server.start()?;
+            back(load).await;
             Ok(())
         },
     )
@@ -53,12 +57,12 @@ async fn terminated(how: Use) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn terminated_backends_of_the_bare_store() -> Result<()> {
+async fn terminated_backends_and_a_restart_of_the_bare_store() -> Result<()> {
     terminated(Use::Bare).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn terminated_backends_behind_breaker_and_batching() -> Result<()> {
+async fn terminated_backends_and_a_restart_behind_breaker_and_batching() -> Result<()> {
     terminated(Use::Guarded).await
 }
 
@@ -68,19 +72,7 @@ async fn killed(how: Use, logged: bool) -> Result<()> {
     let connections = || connections(&server);
     let name = if logged { "postgres LOGGED, kill -9" } else { "postgres UNLOGGED, kill -9" };
     let exam = Exam::new(name, how, &connections);
-    exam.run(
-        || builder(&server.url()).logged(logged).build(),
-        async |load| {
-            load.fault("kill -9");
-            server.kill();
-            load.run_for(millis(800)).await;
-            server.start()?;
-            load.able_to_serve();
-            load.run_for(millis(2400)).await;
-            Ok(())
-        },
-    )
-    .await?;
+    exam.killed(&server, millis(800), || builder(&server.url()).logged(logged).build()).await?;
     Ok(())
 }
 
@@ -104,19 +96,7 @@ async fn stopped(how: Use) -> Result<()> {
     let server = server()?;
     let connections = || connections(&server);
     let exam = Exam::new("postgres, SIGSTOP for 2 s", how, &connections);
-    exam.run(
-        || builder(&server.url()).build(),
-        async |load| {
-            load.fault("SIGSTOP");
-            server.pause()?;
-            load.run_for(millis(2000)).await;
-            server.resume();
-            load.able_to_serve();
-            load.run_for(millis(2400)).await;
-            Ok(())
-        },
-    )
-    .await?;
+    exam.stopped(&server, || builder(&server.url()).build()).await?;
     Ok(())
 }
 

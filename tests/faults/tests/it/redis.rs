@@ -34,19 +34,7 @@ async fn killed(how: Use) -> Result<()> {
     let server = Redis::start(&Run::new()?)?;
     let connections = || connections(&[&server]);
     let exam = Exam::new("redis, kill -9 and restart", how, &connections);
-    exam.run(
-        || RedisStore::connect(&server.url()),
-        async |load| {
-            load.fault("kill -9");
-            server.kill();
-            load.run_for(millis(1000)).await;
-            server.start()?;
-            load.able_to_serve();
-            load.run_for(millis(2400)).await;
-            Ok(())
-        },
-    )
-    .await?;
+    exam.killed(&server, millis(1000), || RedisStore::connect(&server.url())).await?;
     Ok(())
 }
 
@@ -65,19 +53,7 @@ async fn stopped(how: Use) -> Result<()> {
     let server = Redis::start(&Run::new()?)?;
     let connections = || connections(&[&server]);
     let exam = Exam::new("redis, SIGSTOP for 2 s", how, &connections);
-    exam.run(
-        || RedisStore::connect(&server.url()),
-        async |load| {
-            load.fault("SIGSTOP");
-            server.pause()?;
-            load.run_for(millis(2000)).await;
-            server.resume();
-            load.able_to_serve();
-            load.run_for(millis(2400)).await;
-            Ok(())
-        },
-    )
-    .await?;
+    exam.stopped(&server, || RedisStore::connect(&server.url())).await?;
     Ok(())
 }
 

@@ -40,7 +40,7 @@ async fn a_store_that_keeps_its_word_passes() {
     load.able_to_serve();
     load.run_for(Duration::from_millis(2200)).await;
     let report = load.stop().await;
-    report.print();
+    report.print("a store that keeps its word");
     report.verdict().unwrap();
     assert!(report.hits() > 1000 && report.cancelled() > 50 && report.failures() == 0, "{report}");
     assert!(report.calls() > report.hits() && report.stale() == 0);
