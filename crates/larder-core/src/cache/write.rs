@@ -208,7 +208,7 @@ pub(super) fn settle<T>(fence: Fence, result: &Result<T>, settles: bool) {
         Err(error) if settles && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Overloaded) => {
             fence.failed();
         }
-        _ => drop(fence),
+        _ => fence.known(),
     }
 }
 

@@ -5,13 +5,15 @@ use tokio::sync::oneshot;
 use super::FlightTable;
 use crate::{Key, Namespace, sync::Arc};
 
-/// Held while an invalidation is under way: from before its store operation until after it. Dropping it ends the
-/// invalidation; [`failed`](Fence::failed) first says that its outcome is unknown.
+/// Held while an invalidation is under way: from before its store operation until after it. Dropped before anybody said how
+/// that ended, its outcome counts as unknown: its future was dropped, or its runtime, or the store panicked.
 pub(crate) struct Fence {
     table: Arc<FlightTable>,
     of: Of,
     /// When its operation is sent: it settles the doubts that arose before.
     sent: u64,
+    /// Whether the outcome is known.
+    known: bool,
 }
 
 enum Of {
@@ -26,7 +28,7 @@ impl Fence {
     /// Detaches the flight of `key` and waits until no result is being written under it.
     pub(crate) async fn around_key(table: &Arc<FlightTable>, key: &Key) -> Self {
         let writing = table.begin_invalidation(key);
-        let mut fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()), sent: 0 };
+        let mut fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()), sent: 0, known: false };
         if let Some(writing) = writing {
             ended(writing).await;
         }
@@ -47,7 +49,7 @@ impl Fence {
     async fn around_all(table: &Arc<FlightTable>, namespace: &Namespace, of: Of) -> Self {
         // Registered before the shards are looked at: a write that begins after its shard was looked at sees this.
         table.clears.begin(namespace);
-        let mut fence = Self { table: Arc::clone(table), of, sent: 0 };
+        let mut fence = Self { table: Arc::clone(table), of, sent: 0, known: false };
         for writing in table.detach_all(namespace) {
             ended(writing).await;
         }
@@ -59,21 +61,22 @@ impl Fence {
     pub(crate) fn around_stamps(table: &Arc<FlightTable>, stamps: &[Key]) -> Self {
         table.detach_stamped(stamps);
         let sent = table.quarantine.epoch();
-        Self { table: Arc::clone(table), of: Of::Stamps(stamps.to_vec()), sent }
+        Self { table: Arc::clone(table), of: Of::Stamps(stamps.to_vec()), sent, known: false }
     }
 
     /// The operation's outcome is unknown: what it was to remove is not served until it is known to be gone.
     pub(crate) fn failed(self) {
-        match &self.of {
-            // Entries under a stamp that is in doubt are not served.
-            Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.key(key),
-            Of::Namespace(namespace) => self.table.quarantine.namespace(namespace.as_str()),
-            Of::Stamps(stamps) => stamps.iter().for_each(|stamp| self.table.quarantine.key(stamp)),
-        }
+        drop(self);
+    }
+
+    /// The operation is known to have happened, or not to have; what stood in doubt here still does.
+    pub(crate) fn known(mut self) {
+        self.known = true;
     }
 
     /// The operation is confirmed: whatever stood in doubt here no longer does.
-    pub(crate) fn confirmed(self) {
+    pub(crate) fn confirmed(mut self) {
+        self.known = true;
         match &self.of {
             Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.release_key(key, self.sent),
             Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace, self.sent),
@@ -84,10 +87,22 @@ impl Fence {
             }
         }
     }
+
+    fn doubt(&self) {
+        match &self.of {
+            // Entries under a stamp that is in doubt are not served.
+            Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.key(key),
+            Of::Namespace(namespace) => self.table.quarantine.namespace(namespace.as_str()),
+            Of::Stamps(stamps) => stamps.iter().for_each(|stamp| self.table.quarantine.key(stamp)),
+        }
+    }
 }
 
 impl Drop for Fence {
     fn drop(&mut self) {
+        if !self.known {
+            self.doubt();
+        }
         match &self.of {
             Of::Key(key) => self.table.end_invalidation(key),
             Of::Namespace(namespace) | Of::Stamp(namespace, _) => {

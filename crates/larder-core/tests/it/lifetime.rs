@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use larder_core::{ErrorKind, Kept, Seat, Source};
+use larder_core::{BoxFuture, Cache, EntryOptions, ErrorKind, Kept, Result, Seat, Source};
 
 use crate::support::{Act, Cluster, Gate, Rig, fine, load, settle};
 
@@ -159,7 +159,7 @@ async fn a_seat_outlives_the_handle_it_was_taken_on() {
     };
     let Rig { cache, handle, .. } = rig;
     drop(cache);
-    assert_eq!(leader.commit(1.into(), larder_core::EntryOptions::new()).await, Kept::Yes);
+    assert_eq!(leader.commit(1.into(), EntryOptions::new()).await, Kept::Yes);
     assert_eq!(handle.busy_keys(), 0);
 }
 
@@ -183,4 +183,50 @@ fn a_runtime_that_goes_away_leaves_no_lease_that_its_process_waits_for() {
         assert!(second.is_finished(), "it waits for itself");
         assert_eq!(second.await.unwrap().unwrap().source(), Source::Loaded(Kept::Yes));
     });
+}
+
+fn invalidation(cache: &Cache, how: &str) -> BoxFuture<'static, Result<()>> {
+    let cache = cache.clone();
+    match how {
+        "delete" => Box::pin(async move { cache.delete("a").await.map(drop) }),
+        "delete_many" => Box::pin(async move { cache.delete_many(["a"]).await.remove(0).map(drop) }),
+        "set" => Box::pin(async move { cache.set("a", 2).await }),
+        "increment" => Box::pin(async move { cache.increment("a", 1).await.map(drop) }),
+        "clear" => Box::pin(async move { cache.clear().await }),
+        "invalidate_tags" => Box::pin(async move { cache.invalidate_tags(["t"]).await }),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_runtime_that_goes_away_under_an_invalidation_leaves_what_it_was_of_unserved() {
+    for (how, operation) in [
+        ("delete", "delete"),
+        ("delete_many", "delete_many"),
+        ("set", "set"),
+        ("increment", "increment"),
+        ("clear", "clear"),
+        ("invalidate_tags", "delete_many"),
+    ] {
+        let rig = Rig::new();
+        let first = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let second = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let options =
+            if how == "invalidate_tags" { EntryOptions::new().tag("t") } else { EntryOptions::new() };
+        second.block_on(rig.cache.set_with("a", 1, options)).unwrap();
+        let gate = Gate::new();
+        rig.store.once(operation, Act::Hold(Arc::clone(&gate)));
+        let mut work = invalidation(&rig.cache, how);
+        {
+            let _entered = first.enter();
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(work.as_mut().poll(&mut context).is_pending());
+        }
+        second.block_on(gate.reached());
+        first.shutdown_timeout(Duration::from_secs(5));
+        assert_eq!(second.block_on(work).unwrap_err().kind(), ErrorKind::Ambiguous, "{how}");
+        assert!(rig.cache.stats().in_doubt > 0, "{how}");
+        assert!(!second.block_on(rig.cache.has("a")).unwrap(), "{how}: it may or may not be gone");
+        second.block_on(rig.at_rest());
+    }
 }

@@ -177,3 +177,15 @@ async fn a_seam_that_refuses_is_an_error_that_frees_the_key() {
     assert_eq!(*rig.cache.get_or_load_scoped("a", || async { fine(2_u8) }).await.unwrap(), 2);
     rig.at_rest().await;
 }
+
+#[tokio::test]
+async fn an_invalidation_that_a_seam_refuses_to_carry_on_leaves_its_key_in_doubt() {
+    let rig = Rig::with(Scripted::default(), |b| b.spawn(Arc::new(Refusing)));
+    rig.cache.set("a", 1_u8).await.unwrap();
+    rig.store.once("delete", Act::Hang);
+    assert_eq!(rig.cache.delete("a").await.unwrap_err().kind(), ErrorKind::Overloaded);
+    assert_eq!(rig.cache.stats().in_doubt, 1);
+    assert!(rig.stored("a").await.is_some());
+    assert!(!rig.cache.has("a").await.unwrap());
+    rig.at_rest().await;
+}
