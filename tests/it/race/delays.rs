@@ -15,15 +15,27 @@ pub(super) struct Delayed<S> {
     inner: S,
     random: Random,
     operations: Operations,
+    shared: bool,
 }
 
 impl<S: CacheStore> Delayed<S> {
     pub(super) fn new(inner: S, seed: u64) -> Self {
-        Self { operations: inner.capabilities().operations(), inner, random: Random::new(seed) }
+        Self {
+            operations: inner.capabilities().operations(),
+            inner,
+            random: Random::new(seed),
+            shared: false,
+        }
     }
 
     pub(super) fn without_versions(mut self) -> Self {
         self.operations = self.operations.without(Operations::VERSIONS);
+        self
+    }
+
+    /// As one that other processes write to: loads are fenced by leases.
+    pub(super) fn shared(mut self) -> Self {
+        self.shared = true;
         self
     }
 
@@ -39,7 +51,7 @@ impl<S: CacheStore> Delayed<S> {
 #[deny(clippy::missing_trait_methods)]
 impl<S: CacheStore> CacheStore for Delayed<S> {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities().with_operations(self.operations)
+        self.inner.capabilities().with_operations(self.operations).with_shared(self.shared)
     }
 
     fn peek(&self, _key: &Key, _now: Timestamp) -> Option<Option<Value>> {

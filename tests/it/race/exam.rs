@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use larder_core::{Cache, Kept, NotKept, Source, StoreHandle};
@@ -20,6 +21,9 @@ use super::{
 
 /// How many tasks read each key.
 const READERS: u64 = 3;
+
+/// How long an operation may take: a busy machine is no failure of what is examined.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) struct Exam {
     pub(super) keys: u64,
@@ -75,7 +79,8 @@ impl Exam {
     pub(super) fn run(&self, store: &StoreHandle) -> Report {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
-        let cache = Cache::builder(store.clone()).namespace("race").build().unwrap();
+        let cache =
+            Cache::builder(store.clone()).namespace("race").operation_timeout(PATIENCE).build().unwrap();
         let rounds = self.rounds.div_ceil(self.keys);
         let mut report = runtime.block_on(async {
             let mut tracks = Vec::new();

@@ -53,3 +53,8 @@ fn nothing_older_than_an_acknowledged_invalidation_on_a_store_that_takes_time() 
 fn nothing_older_than_an_acknowledged_invalidation_on_a_store_without_versions() {
     run("a store without versions", Delayed::new(SimpleStore::new(), seed()).without_versions());
 }
+
+#[test]
+fn nothing_older_than_an_acknowledged_invalidation_where_loads_are_fenced_by_leases() {
+    run("a store that is shared", Delayed::new(SimpleStore::new(), seed()).shared());
+}
