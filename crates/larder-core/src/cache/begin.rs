@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     approach::Lead,
+    chain::Chain,
     held::Held,
     inner::Inner,
     lease::{Over, Taken},
@@ -200,7 +201,11 @@ impl Inner {
         if let Some(after) = lead.after.take() {
             // Its deadline ends it, whatever its load does.
             let left = after.deadline.min(until).saturating_since(self.clock.now());
-            if let Ok(None) = self.within(left, after.ended()).await {
+            let flight = lead.guard.flight();
+            if Chain::current().is_nested() {
+                flight.hurry();
+            }
+            if let Ok(None) = self.within(left, after.ended_before(flight)).await {
                 if self.clock.now() < after.deadline {
                     lead.after = Some(after);
                     return Before::Runs;

@@ -27,8 +27,9 @@ mod settling;
 mod shuttle_tests;
 mod table;
 
-use std::{pin::pin, time::Duration};
+use std::{future::pending, pin::pin, time::Duration};
 
+use futures_util::future::select;
 use tokio::sync::Notify;
 
 #[cfg(feature = "faults")]
@@ -173,9 +174,20 @@ impl Flight {
         self.hurry.notify_one();
     }
 
-    /// Resolves when the load is not to wait for its turn any more.
+    /// Resolves when the load is not to wait for its turn any more, however often it is asked.
     pub(crate) async fn hurried(&self) {
         self.hurry.notified().await;
+        self.hurry.notify_one();
+    }
+
+    /// As [`ended`](Self::ended), for the leader of `next`, which begins after it: who hurries that waits for this one, too.
+    pub(crate) async fn ended_before(&self, next: &Self) {
+        let hurry = async {
+            next.hurried().await;
+            self.hurry();
+            pending::<()>().await;
+        };
+        select(pin!(self.ended()), pin!(hurry)).await;
     }
 
     fn is_unwatched(&self) -> bool {

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use larder_core::{Error, ErrorKind};
+use larder_core::{EntryOptions, Error, ErrorKind};
 
-use crate::support::{Gate, Rig, Scripted, fine, settle, until};
+use crate::support::{Act, Gate, Rig, Scripted, fine, settle, until};
 
 #[tokio::test]
 async fn a_loader_that_asks_for_its_own_key_gets_an_error_at_once() {
@@ -168,4 +168,52 @@ async fn a_load_that_is_dropped_while_it_waits_for_its_turn_leaves_nothing() {
     first.await.unwrap().unwrap();
     assert_eq!(rig.cache.stats().loads, 1);
     rig.at_rest().await;
+}
+
+#[tokio::test]
+async fn nor_does_one_that_waits_for_its_turn_before_another_that_is_waited_for() {
+    for how in ["forced", "forced together", "unreadable"] {
+        let rig = Rig::with(Scripted::shared(&Arc::default()), |b| b.max_concurrent_loads(1));
+        if how == "unreadable" {
+            for operation in ["get", "get_versioned"] {
+                rig.store.always(operation, Act::Fail(ErrorKind::Unavailable));
+            }
+        }
+        let gate = Gate::new();
+        // `a` has the only turn; `b` waits for one, begun: who may not join that leads another, after it.
+        let (cache, held) = (rig.cache.clone(), Arc::clone(&gate));
+        let a = tokio::spawn(async move {
+            let inner = cache.clone();
+            let loader = move || async move {
+                held.pass().await;
+                let b = if how == "unreadable" {
+                    inner.get_or_load("b", || async { fine(3_u8) }).await
+                } else {
+                    inner.refresh("b", EntryOptions::new(), || async { fine(3_u8) }).await
+                };
+                b.map(|b| *b)
+            };
+            cache.get_or_load("a", loader).await
+        });
+        gate.reached().await;
+        let cache = rig.cache.clone();
+        let b = tokio::spawn(async move { cache.get_or_load("b", || async { fine(2_u8) }).await });
+        settle().await;
+        let cache = rig.cache.clone();
+        let forced = (how == "forced together").then(|| {
+            tokio::spawn(
+                async move { cache.refresh("b", EntryOptions::new(), || async { fine(3_u8) }).await },
+            )
+        });
+        settle().await;
+        assert!(!b.is_finished(), "it waits for a turn");
+        gate.open();
+        // No time passes.
+        until(|| a.is_finished() && b.is_finished()).await;
+        assert_eq!((*a.await.unwrap().unwrap(), *b.await.unwrap().unwrap()), (3, 2), "{how}");
+        if let Some(forced) = forced {
+            assert_eq!(*forced.await.unwrap().unwrap(), 3);
+        }
+        rig.at_rest().await;
+    }
 }
