@@ -130,7 +130,7 @@ impl Inner {
     ) -> Begin {
         let flight = Arc::clone(lead.guard.flight());
         // The rest of its time is for the load itself.
-        let until = flight.deadline.saturating_sub(flight.limit / 2);
+        let until = flight.patience;
         match self.before(lead, until.min(patience)).await {
             Before::Nothing => {}
             Before::There => return Begin::There,

@@ -87,6 +87,8 @@ pub(crate) struct Flight {
     pub(crate) deadline: Timestamp,
     /// How long that is from its start.
     pub(crate) limit: Duration,
+    /// Until when it waits for other loads: half as long.
+    pub(crate) patience: Timestamp,
     /// Written once.
     landing: Mutex<Option<Landing>>,
     landed: Notify,
@@ -112,6 +114,7 @@ impl Flight {
             key,
             deadline: now.saturating_add(limit),
             limit,
+            patience: now.saturating_add(limit / 2),
             landing: Mutex::new(None),
             landed: Notify::new(),
             followers: AtomicUsize::new(0),

@@ -250,3 +250,18 @@ async fn who_has_a_stale_entry_waits_for_another_process_no_longer_than_asked() 
     assert_eq!(of(cluster.end(elsewhere).await), ("new".to_owned(), LOADED));
     b.at_rest().await;
 }
+
+#[tokio::test]
+async fn who_may_load_for_ever_waits_for_others_too() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    let gate = Gate::new();
+    let first = load(&a, "a", &gate, "from a");
+    gate.reached().await;
+    let for_ever = EntryOptions::new().load_timeout(Duration::MAX);
+    let second = load_with(&b, "a", for_ever, &gate, "from b");
+    cluster.pass(Duration::from_secs(1)).await;
+    gate.open();
+    assert_eq!(of(cluster.end(first).await), ("from a".to_owned(), LOADED));
+    assert_eq!(of(cluster.end(second).await), ("from a".to_owned(), Source::Hit));
+}
