@@ -159,8 +159,9 @@ impl Inner {
         let has_window = !policy.stale_while_revalidate.is_zero() || !policy.stale_if_error.is_zero();
         let rest = if has_window { policy.error_backoff } else { std::time::Duration::ZERO };
         let told = policy.error_timeout.unwrap_or_default();
+        let (rest, told) = (now.saturating_add(rest), now.saturating_add(told));
         let failures = &self.handle.flights.failures;
-        failures.record(&flight.key, error, now, now.saturating_add(rest), now.saturating_add(told));
+        failures.record(&flight.key, error, flight.under(), now, rest, told);
         // An invalidation forgets what it finds: it detaches first.
         if flight.is_detached() {
             failures.forget(&flight.key);

@@ -10,7 +10,7 @@ use crate::{
 /// The most keys remembered: a failure more is not remembered, so that its key is simply tried again.
 const MAX: usize = 10_000;
 
-/// Failed loads of this process, by key. An invalidation of the key forgets its failure.
+/// Failed loads of this process, by key. An invalidation of the key, or of a tag of the load, forgets its failure.
 #[derive(Default)]
 pub(crate) struct Failures {
     /// So that the common case, none, costs one load.
@@ -24,6 +24,8 @@ struct Failure {
     retry_at: Timestamp,
     /// Until when callers are given the error itself.
     told_until: Timestamp,
+    /// The stamps that the load began under.
+    under: Box<[Key]>,
 }
 
 impl Failures {
@@ -33,6 +35,7 @@ impl Failures {
         &self,
         key: &Key,
         error: &Error,
+        under: Box<[Key]>,
         now: Timestamp,
         retry_at: Timestamp,
         told_until: Timestamp,
@@ -45,7 +48,7 @@ impl Failures {
             keys.retain(|_, failure| failure.retry_at > now || failure.told_until > now);
         }
         if keys.len() < MAX || keys.contains_key(key) {
-            keys.insert(key.clone(), Failure { error: error.clone(), retry_at, told_until });
+            keys.insert(key.clone(), Failure { error: error.clone(), retry_at, told_until, under });
         }
         self.count.store(keys.len(), Ordering::Release);
     }
@@ -72,9 +75,18 @@ impl Failures {
     }
 
     pub(crate) fn forget_namespace(&self, namespace: &Namespace) {
+        self.retain(|key, _| !namespace.contains(key));
+    }
+
+    /// Of loads that began under one of these stamps.
+    pub(crate) fn forget_stamped(&self, stamps: &[Key]) {
+        self.retain(|_, failure| !failure.under.iter().any(|under| stamps.contains(under)));
+    }
+
+    fn retain(&self, stays: impl Fn(&Key, &Failure) -> bool) {
         if !self.is_empty() {
             let mut keys = self.lock();
-            keys.retain(|key, _| !namespace.contains(key));
+            keys.retain(|key, failure| stays(key, failure));
             self.count.store(keys.len(), Ordering::Release);
         }
     }
@@ -101,7 +113,7 @@ mod tests {
     fn a_failure_is_told_and_rested_for_as_long_as_asked() {
         let (failures, error) = (Failures::default(), Error::new(ErrorKind::Load, "no"));
         let at = Timestamp::from_nanos;
-        failures.record(&key("a"), &error, at(0), at(10), at(5));
+        failures.record(&key("a"), &error, Box::default(), at(0), at(10), at(5));
         assert!(failures.is_resting(&key("a"), at(9)) && !failures.is_resting(&key("a"), at(10)));
         assert!(failures.told(&key("a"), at(4)).is_some() && failures.told(&key("a"), at(5)).is_none());
         assert!(!failures.is_resting(&key("b"), at(1)));
@@ -114,10 +126,10 @@ mod tests {
         let (failures, error) = (Failures::default(), Error::new(ErrorKind::Load, "no"));
         let at = Timestamp::from_nanos;
         for i in 0..=MAX {
-            failures.record(&key(&i.to_string()), &error, at(0), at(10), at(0));
+            failures.record(&key(&i.to_string()), &error, Box::default(), at(0), at(10), at(0));
         }
         assert!(!failures.is_resting(&key(&MAX.to_string()), at(1)));
-        failures.record(&key("later"), &error, at(20), at(30), at(0));
+        failures.record(&key("later"), &error, Box::default(), at(20), at(30), at(0));
         assert!(failures.is_resting(&key("later"), at(21)), "old ones make room");
         failures.forget_namespace(&Namespace::root());
         assert!(failures.is_empty());

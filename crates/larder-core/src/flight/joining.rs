@@ -122,7 +122,7 @@ impl FlightTable {
 
     /// The load begins: from now on a caller joins it only by what its own read saw.
     pub(crate) fn begin(&self, flight: &Flight, nonce: Option<Nonce>, stamps: Vec<Key>) {
-        *flight.stamps.lock().expect("no code panics while it holds these") = stamps;
+        *flight.stamps() = stamps;
         let _slots = lock(&self.shard(&flight.key).slots);
         let at = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         *flight.begun.lock().expect("no code panics while it holds this") = Some(Begun { at, nonce });

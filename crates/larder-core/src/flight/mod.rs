@@ -135,8 +135,16 @@ impl Flight {
 
     /// Whether the load began under one of these stamps.
     pub(crate) fn is_under(&self, stamps: &[Key]) -> bool {
-        let under = self.stamps.lock().expect("no code panics while it holds these");
-        under.iter().any(|stamp| stamps.contains(stamp))
+        self.stamps().iter().any(|stamp| stamps.contains(stamp))
+    }
+
+    /// The stamps that the load began under.
+    pub(crate) fn under(&self) -> Box<[Key]> {
+        self.stamps().as_slice().into()
+    }
+
+    fn stamps(&self) -> MutexGuard<'_, Vec<Key>> {
+        self.stamps.lock().expect("no code panics while it holds these")
     }
 
     /// From now on the load goes on though nobody waits for it.

@@ -129,6 +129,7 @@ impl FlightTable {
             slots.retain(|_, slot| !slot.is_idle());
             shard.changes.fetch_add(1, Ordering::Release);
         }
+        self.failures.forget_stamped(stamps);
     }
 
     /// A hold on a flight for its own leader.

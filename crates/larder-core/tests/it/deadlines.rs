@@ -204,3 +204,18 @@ async fn a_slow_load_without_a_stale_entry_is_waited_for() {
     gate.open();
     assert_eq!(caller.await.unwrap().unwrap().as_str(), "new");
 }
+
+#[tokio::test]
+async fn the_error_of_a_load_is_forgotten_with_its_tags() {
+    for rig in rigs() {
+        let options = EntryOptions::new().error_timeout(secs(60)).tag("t");
+        let load = async |answer: Result<u8, &'static str>| {
+            rig.cache.get_or_load_with("a", options.clone(), move || async move { answer }).await
+        };
+        load(Err("no rows")).await.unwrap_err();
+        rig.cache.invalidate_tags(["other"]).await.unwrap();
+        load(Ok(1)).await.unwrap_err();
+        rig.cache.invalidate_tags(["t"]).await.unwrap();
+        assert_eq!(*load(Ok(1)).await.unwrap(), 1);
+    }
+}
