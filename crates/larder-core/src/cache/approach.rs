@@ -295,6 +295,7 @@ impl Inner {
     /// How a flight landed for who follows it.
     fn landed_as<T: Cacheable>(&self, follow: &Follow, landing: Landing) -> Result<Landed<T>> {
         let key = &follow.flight.key;
+        let untied = landing.is_untied();
         let (value, kept, late) = match landing {
             Landing::Value(value, kept) => (value, kept, false),
             Landing::Late(value, why) => (value, Kept::No(why), !follow.early),
@@ -304,7 +305,7 @@ impl Inner {
             Landing::Nothing => return Ok(Landed::Nothing),
         };
         let typed = value.open().and_then(|opened| {
-            self.note_loaded(key, opened.meta(), kept);
+            self.note_loaded(key, opened.meta(), untied);
             opened.into_typed::<T>()
         });
         match typed {
@@ -336,10 +337,10 @@ impl Inner {
         }
     }
 
-    /// The same for what a load gave. Without its stamps the load around it cannot be kept.
-    pub(super) fn note_loaded(&self, key: &Key, meta: Option<&crate::EntryMeta>, kept: Kept) {
+    /// The same for what a load gave. Where that has not all of its stamps, the load around it cannot be kept.
+    pub(super) fn note_loaded(&self, key: &Key, meta: Option<&crate::EntryMeta>, untied: bool) {
         self.note(key, meta);
-        if matches!(kept, Kept::No(NotKept::StampsUnreadable | NotKept::LateTags)) {
+        if untied {
             Chain::current().spoil(&self.handle.flights);
         }
     }

@@ -136,7 +136,8 @@ impl Inner {
             Before::There => return Begin::There,
             Before::Runs if patience < until => return Begin::Busy,
             Before::Runs => {
-                let start = self.start_under(lead, policy, Vec::new(), None);
+                // Under its stamps all the same: what is made of the value goes when they do.
+                let start = self.start_of(lead, policy).await;
                 return Begin::Go(self.alone(lead, start, NotKept::LoadedElsewhere));
             }
         }
@@ -229,18 +230,16 @@ impl Inner {
         lead: &mut Lead<T>,
         policy: &Policy,
     ) -> Result<Start, (Start, Next)> {
-        let key = lead.guard.key().clone();
-        let (stamps, refused) = self.stamps_for(&key, policy).await;
-        let epoch = if self.reads_epoch(policy) { self.read_epoch().await.ok() } else { None };
-        let held = stamps.iter().map(|confirmed| confirmed.stamp.clone()).collect();
-        let start = Start { refused, ..self.start_under(lead, policy, stamps, epoch) };
+        let start = self.start_of(lead, policy).await;
         if self.fencing == Fencing::Process {
             return Ok(self.go(&lead.guard, start));
         }
-        if let Some(why) = refused {
+        if let Some(why) = start.refused {
             // Nobody could tell from a lease without its stamps whether to join.
             return Err((start, Next::Alone(why)));
         }
+        let key = lead.guard.key().clone();
+        let held = start.stamps.iter().map(|confirmed| confirmed.stamp.clone()).collect();
         let (inner, taken) = (Arc::clone(self), key.clone());
         let (over, absent) = (lead.over, std::mem::take(&mut lead.absent));
         // To its end, even if the caller goes away: else a lease could be left behind, for others to wait for.
@@ -289,18 +288,18 @@ impl Inner {
         }
     }
 
-    /// A start without a lease, under these stamps.
-    fn start_under<T>(
-        &self,
-        lead: &Lead<T>,
-        policy: &Policy,
-        stamps: Vec<Confirmed>,
-        epoch: Option<[u8; 16]>,
-    ) -> Start {
+    /// A start without a lease: the stamps to load under, and the tag epoch. Where they cannot be read, the load goes on, and
+    /// keeps nothing.
+    async fn start_of<T>(self: &Arc<Self>, lead: &Lead<T>, policy: &Policy) -> Start {
         let key = lead.guard.key();
-        let under = self.stamps_wanted(key, &policy.tags);
-        let under = under.iter().map(|of| self.stamp_key(key, of)).collect();
-        Start { lease: None, refused: None, stamps, under, epoch }
+        let wanted = self.stamps_wanted(key, &policy.tags);
+        let under = wanted.iter().map(|of| self.stamp_key(key, of)).collect();
+        let (stamps, refused) = match self.confirm_stamps(key, wanted, policy.ends(self.clock.now())).await {
+            Ok(stamps) => (stamps, None),
+            Err(_) => (Vec::new(), Some(NotKept::StampsUnreadable)),
+        };
+        let epoch = if self.reads_epoch(policy) { self.read_epoch().await.ok() } else { None };
+        Start { lease: None, refused, stamps, under, epoch }
     }
 
     /// The flight begins, though its result will not be kept.
@@ -319,14 +318,5 @@ impl Inner {
     async fn has_fresh<T: Cacheable>(self: &Arc<Self>, key: &Key) -> bool {
         let look = self.look::<T>(key, EarlyRefresh::Never).await;
         look.is_ok_and(|look| look.found.is_some_and(|found| found.decision == Decision::Fresh))
-    }
-
-    /// The stamps to load under. Where they cannot be read, the load goes on, and keeps nothing.
-    async fn stamps_for(self: &Arc<Self>, key: &Key, policy: &Policy) -> (Vec<Confirmed>, Option<NotKept>) {
-        let wanted = self.stamps_wanted(key, &policy.tags);
-        match self.confirm_stamps(key, wanted, policy.ends(self.clock.now())).await {
-            Ok(stamps) => (stamps, None),
-            Err(_) => (Vec::new(), Some(NotKept::StampsUnreadable)),
-        }
     }
 }

@@ -224,7 +224,7 @@ impl Inner {
                     _ => return Err(dropped()),
                 };
                 if let Ok(opened) = meta.open() {
-                    self.note_loaded(guard.key(), opened.meta(), kept);
+                    self.note_loaded(guard.key(), opened.meta(), landing.is_untied());
                 }
                 self.landed(guard, landing, took);
                 Ok(Outcome::new(value, Source::Loaded(kept)))

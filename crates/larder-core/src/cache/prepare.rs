@@ -62,7 +62,7 @@ impl Inner {
             self.store_error("tags", &error);
             refused = Some(NotKept::StampsUnreadable);
         }
-        if !loaded.keep {
+        if !loaded.keep && refused != Some(NotKept::StampsUnreadable) {
             refused = Some(NotKept::Requested);
         } else if depends.spoilt {
             refused = refused.or(Some(NotKept::StampsUnreadable));
@@ -96,17 +96,14 @@ impl Inner {
         took: Duration,
         depends: Depends,
     ) -> Prepared {
-        let Start { mut lease, mut refused, stamps, epoch, .. } = start;
+        let Start { mut lease, mut refused, mut stamps, epoch, .. } = start;
         let mut late = depends.spoilt;
-        let stamps = match self.all_stamps(guard, stamps, &policy, epoch).await {
-            Ok(stamps) => stamps,
-            Err(why) => {
-                // Whether the late tags were invalidated meanwhile is not known, so that the value is for nobody who came later.
-                late |= why == NotKept::LateTags;
-                refused = refused.or(Some(why));
-                Vec::new()
-            }
-        };
+        // What is not kept has its stamps all the same: by those that do not hold any more, nothing lasts that is made of it.
+        if let Err(why) = self.add_late_stamps(guard, &mut stamps, &policy, epoch).await {
+            // Whether the late tags were invalidated meanwhile is not known, so that the value is for nobody who came later.
+            late |= why == NotKept::LateTags;
+            refused = refused.or(Some(why));
+        }
         if let Err(why) = self.still_depends(guard, &depends).await {
             (late, refused) = (true, refused.or(Some(why)));
         }
@@ -159,19 +156,20 @@ impl Inner {
         }
     }
 
-    /// The stamps that a load began under, living long enough, and those of the tags that became known since.
-    async fn all_stamps(
+    /// Adds to the stamps that a load began under those of the tags that became known since, and lets all of them live long
+    /// enough; an error where the result may not be kept under them.
+    async fn add_late_stamps(
         self: &Arc<Self>,
         guard: &LeaderGuard,
-        mut stamps: Vec<Confirmed>,
+        stamps: &mut Vec<Confirmed>,
         policy: &Policy,
         epoch: Option<[u8; 16]>,
-    ) -> Result<Vec<Confirmed>, NotKept> {
+    ) -> Result<(), NotKept> {
         // Not those whose stamps could not be read before the load: whoever invalidates them detaches it all the same.
         let is_late = |tag: &str| !guard.flight().is_under(&[self.tag_key(tag)]);
         let late: Vec<Box<str>> = policy.tags.iter().filter(|tag| is_late(tag)).cloned().collect();
         if stamps.is_empty() && late.is_empty() {
-            return Ok(stamps);
+            return Ok(());
         }
         let ends = policy.ends(self.clock.now());
         if !late.is_empty() {
@@ -187,8 +185,8 @@ impl Inner {
                 _ => return Err(NotKept::LateTags),
             }
         }
-        match self.prolong_stamps(&stamps, ends).await {
-            Ok(true) => Ok(stamps),
+        match self.prolong_stamps(stamps, ends).await {
+            Ok(true) => Ok(()),
             Ok(false) => Err(NotKept::Invalidated),
             Err(_) => Err(NotKept::StampsUnreadable),
         }

@@ -69,6 +69,16 @@ pub(crate) enum Landing {
     Late(Value, NotKept),
 }
 
+impl Landing {
+    /// Whether the value holds no stamps by which what is made of it would go.
+    pub(crate) const fn is_untied(&self) -> bool {
+        matches!(
+            self,
+            Self::Late(..) | Self::Value(_, Kept::No(NotKept::StampsUnreadable | NotKept::LateTags))
+        )
+    }
+}
+
 /// The random mark of one lease.
 pub(crate) type Nonce = [u8; 16];
 

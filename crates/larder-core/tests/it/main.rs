@@ -37,6 +37,7 @@ mod support;
 mod tags;
 mod timeout;
 mod undecodable;
+mod unkept;
 mod unreadable_stamps;
 mod unsupported;
 
