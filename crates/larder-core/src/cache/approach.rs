@@ -246,11 +246,11 @@ impl Inner {
         let flight = Arc::clone(&follow.flight);
         let key = &flight.key;
         let Some(stale) = stale.filter(|stale| stale.decision != Decision::Fresh) else {
-            return self.land(follow).await.map(Waited::Landed);
+            return self.land(follow, policy).await.map(Waited::Landed);
         };
         let landed = match policy.soft_timeout {
-            None => self.land(follow).await,
-            Some(soft) => match self.within(soft, self.land(follow)).await? {
+            None => self.land(follow, policy).await,
+            Some(soft) => match self.within(soft, self.land(follow, policy)).await? {
                 Some(landed) => landed,
                 None => {
                     return match self.fall_back(&flight, stale, StaleWhy::SlowLoad).await {
@@ -260,7 +260,7 @@ impl Inner {
                             self.served_stale(key, &outcome, stale);
                             Ok(Waited::Outcome(outcome))
                         }
-                        None => self.land(follow).await.map(Waited::Landed),
+                        None => self.land(follow, policy).await.map(Waited::Landed),
                     };
                 }
             },
@@ -278,7 +278,7 @@ impl Inner {
     }
 
     /// Waits for a flight, for as long as it may take. Past its deadline the key is freed for the next caller.
-    pub(super) async fn land<T: Cacheable>(&self, follow: &mut Follow) -> Result<Landed<T>> {
+    async fn land<T: Cacheable>(&self, follow: &mut Follow, policy: &Policy) -> Result<Landed<T>> {
         let landing = if let Some(landing) = follow.landed() {
             landing
         } else {
@@ -286,7 +286,7 @@ impl Inner {
             let left = flight.deadline.saturating_since(self.clock.now());
             match self.within(left, follow.landing()).await? {
                 Some(landing) => landing,
-                None => return Err(self.expire_flight(&flight)),
+                None => return Err(self.expire_flight(&flight, policy)),
             }
         };
         self.landed_as(follow, landing)
@@ -319,11 +319,12 @@ impl Inner {
         }
     }
 
-    /// Ends a flight whose time is over; of everyone who finds so, one counts it.
-    pub(super) fn expire_flight(&self, flight: &Arc<Flight>) -> Error {
+    /// Ends a flight whose time is over; of everyone who finds so, one counts it, and remembers it as its options say.
+    pub(super) fn expire_flight(&self, flight: &Arc<Flight>, policy: &Policy) -> Error {
         let error = load_timed_out(flight.limit);
         if self.handle.flights.expire(flight, &error) {
             self.load_failed(&flight.key, flight.limit, &error);
+            self.remember(flight, &error, policy);
         }
         error
     }

@@ -131,7 +131,7 @@ impl Inner {
         let flight = Arc::clone(lead.guard.flight());
         // The rest of its time is for the load itself.
         let until = flight.patience;
-        match self.before(lead, until.min(patience)).await {
+        match self.before(lead, policy, until.min(patience)).await {
             Before::Nothing => {}
             Before::There => return Begin::There,
             Before::Runs if patience < until => return Begin::Busy,
@@ -198,7 +198,12 @@ impl Inner {
     }
 
     /// Waits for the load that comes first, if there is one, at most `until` then, and says what there is.
-    async fn before<T: Cacheable>(self: &Arc<Self>, lead: &mut Lead<T>, until: Timestamp) -> Before {
+    async fn before<T: Cacheable>(
+        self: &Arc<Self>,
+        lead: &mut Lead<T>,
+        policy: &Policy,
+        until: Timestamp,
+    ) -> Before {
         if let Some(after) = lead.after.take() {
             // Its deadline ends it, whatever its load does.
             let left = after.deadline.min(until).saturating_since(self.clock.now());
@@ -211,7 +216,7 @@ impl Inner {
                     lead.after = Some(after);
                     return Before::Runs;
                 }
-                self.expire_flight(&after);
+                self.expire_flight(&after, policy);
             }
             (lead.absent, lead.recheck) = (false, true);
         }

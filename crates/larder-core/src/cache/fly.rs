@@ -115,10 +115,10 @@ impl Inner {
             };
             let Ran { result, took, depends } = match ran {
                 Ok(Some(Some(ran))) => ran,
-                // Nobody waits for it any more.
-                Ok(Some(None)) => return start.give_up().await,
-                Ok(None) => {
-                    let error = self.expire_flight(guard.flight());
+                // Nobody waits for it any more, and not because its time was over for them as well.
+                Ok(Some(None)) if self.clock.now() < guard.flight().deadline => return start.give_up().await,
+                Ok(_) => {
+                    let error = self.expire_flight(guard.flight(), &policy);
                     self.remember(guard.flight(), &error, &policy);
                     return start.give_up().await;
                 }
@@ -207,11 +207,11 @@ impl Inner {
             let scoped = move || loader(prior);
             let scoped = pin!(self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), scoped));
             let scoped = pin!(self.while_held(&mut start.lease, scoped));
-            self.within(policy.load_timeout, scoped).await
+            self.by(guard.flight().deadline, scoped).await
         };
         let result = match ran {
             Ok(Some(Ran { result, took, depends })) => result.map(|found| (found, took, depends)),
-            Ok(None) => Err(self.expire_flight(guard.flight())),
+            Ok(None) => Err(self.expire_flight(guard.flight(), policy)),
             Err(no_timer) => Err(no_timer),
         };
         match result {

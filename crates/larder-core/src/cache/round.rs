@@ -258,8 +258,7 @@ impl Inner {
             without => {
                 if matches!(without, Ok(None)) {
                     for Led { guard, .. } in &led {
-                        let error = self.expire_flight(guard.flight());
-                        self.remember(guard.flight(), &error, &policy);
+                        self.expire_flight(guard.flight(), &policy);
                     }
                 }
                 give_up(led.into_iter().map(|led| led.start)).await;

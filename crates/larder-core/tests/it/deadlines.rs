@@ -219,3 +219,62 @@ async fn the_error_of_a_load_is_forgotten_with_its_tags() {
         assert_eq!(*load(Ok(1)).await.unwrap(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_load_that_ran_out_of_time_is_remembered_as_one_that_failed() {
+    // Several times, as those who wait and the load itself find out in whatever order.
+    for how in ["alone", "batch", "scoped"].into_iter().cycle().take(30) {
+        for rig in rigs() {
+            let options = EntryOptions::new().load_timeout(secs(2)).error_timeout(secs(5));
+            let tries = Arc::new(AtomicUsize::new(0));
+            let ask = || {
+                let (cache, tries, options) = (rig.cache.clone(), Arc::clone(&tries), options.clone());
+                tokio::spawn(async move {
+                    let hangs = move || {
+                        tries.fetch_add(1, Ordering::SeqCst);
+                        std::future::pending::<Result<u8, std::convert::Infallible>>()
+                    };
+                    match how {
+                        "alone" => cache.get_or_load_with("a", options, hangs).await.map(drop),
+                        "scoped" => cache.get_or_load_scoped_with("a", options, hangs).await.map(drop),
+                        _ => {
+                            let batch = move |_| {
+                                let found = hangs();
+                                async { found.await.map(|_| std::collections::HashMap::<String, u8>::new()) }
+                            };
+                            cache.get_or_load_many_with(["a"], options, batch).await.remove(0).map(drop)
+                        }
+                    }
+                })
+            };
+            let first = ask();
+            settle().await;
+            rig.clock.advance(secs(2));
+            assert!(first.await.unwrap().unwrap_err().to_string().contains("load_timeout"), "{how}");
+            let second = ask();
+            settle().await;
+            assert!(second.is_finished(), "{how}: it is loaded again");
+            assert!(second.await.unwrap().unwrap_err().to_string().contains("load_timeout"), "{how}");
+            assert_eq!((tries.load(Ordering::SeqCst), rig.cache.stats().load_errors), (1, 1), "{how}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_load_in_the_caller_waits_and_runs_within_one_load_timeout() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    let gate = Gate::new();
+    let elsewhere = crate::support::load(&a, "a", &gate, "slow");
+    gate.reached().await;
+    let (cache, began) = (b.cache.clone(), b.cache.now());
+    let hangs = tokio::spawn(async move {
+        let options = EntryOptions::new().load_timeout(secs(2));
+        cache.get_or_load_scoped_with("a", options, std::future::pending::<Result<String, &str>>).await
+    });
+    assert_eq!(cluster.end(hangs).await.unwrap_err().kind(), ErrorKind::Load);
+    let took = b.cache.now().saturating_since(began);
+    assert!(took <= secs(2), "{took:?}");
+    gate.open();
+    cluster.end(elsewhere).await.unwrap();
+}
