@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use super::{
-    Cache,
     chain::Chain,
     inner::Inner,
+    landing::{Landed, Waited},
     lease::Over,
     look::{Candidate, Look},
 };
 use crate::{
-    Cacheable, Coalesce, Error, ErrorKind, Kept, Key, NotKept, Outcome, Result, Source, StaleWhy,
+    Cacheable, Coalesce, Error, ErrorKind, Key, Outcome, Result, Source, StaleWhy,
     decide::Decision,
-    flight::{Flight, Follow, Landing, LeaderGuard, Place, Sight},
+    flight::{Flight, LeaderGuard, Place, Sight},
     policy::Policy,
 };
 
@@ -45,8 +45,8 @@ pub(super) enum Approach<T> {
     Behind(Outcome<T>, Lead<T>),
     /// Load, for everyone.
     Lead(Lead<T>),
-    /// Load, for itself: who led gave up on this key.
-    Alone,
+    /// Load, for itself: nobody is to wait, or who led gave up on this key. With what may be served if that fails.
+    Alone(Option<Candidate<T>>),
 }
 
 /// The lead of a flight that has not begun.
@@ -61,19 +61,6 @@ pub(super) struct Lead<T> {
     pub(super) absent: bool,
     /// What is there may be replaced so far.
     pub(super) over: Over,
-}
-
-/// How waiting for a flight ended.
-pub(super) enum Landed<T> {
-    Value(Arc<T>, Kept),
-    /// A value for the one who led only.
-    Late(Arc<T>, Kept),
-    /// The leader's result was for itself.
-    Alone,
-    /// The leader went away, or loaded another type.
-    Again,
-    /// The leader's batch had nothing under this key.
-    Nothing,
 }
 
 impl Inner {
@@ -120,7 +107,7 @@ impl Inner {
             let mut follow = match place {
                 Place::Leader { guard, recheck, after } => {
                     if self.coalesce == Coalesce::Off && after.is_some() {
-                        return Ok(Approach::Alone);
+                        return Ok(Approach::Alone(look.found));
                     }
                     // A value found now was stored since the first look; dropping the guard sends followers to it.
                     if recheck
@@ -145,7 +132,9 @@ impl Inner {
                     let (stale, absent) = (look.found, look.absent);
                     return Ok(Approach::Lead(Lead { guard, stale, after, recheck: false, absent, over }));
                 }
-                Place::Follower(_) if self.coalesce == Coalesce::Off => return Ok(Approach::Alone),
+                Place::Follower(_) if self.coalesce == Coalesce::Off => {
+                    return Ok(Approach::Alone(look.found));
+                }
                 Place::Follower(follow) => follow,
                 Place::ReadAgain => continue,
             };
@@ -165,7 +154,7 @@ impl Inner {
                 Waited::Landed(Landed::Value(value, kept)) => {
                     return Ok(Approach::Done(Outcome::new(value, Source::Joined(kept))));
                 }
-                Waited::Landed(Landed::Alone) => return Ok(Approach::Alone),
+                Waited::Landed(Landed::Alone) => return Ok(Approach::Alone(look.found)),
                 Waited::Landed(Landed::Late(..) | Landed::Again | Landed::Nothing) => {}
             }
         }
@@ -221,136 +210,6 @@ impl Inner {
             _ => Approach::Done(outcome),
         }
     }
-
-    /// Waits for a flight; where a stale entry may be served, for no longer than the soft timeout, and through its failure.
-    pub(super) async fn land_or_fall_back<T: Cacheable>(
-        self: &Arc<Self>,
-        follow: &mut Follow,
-        stale: Option<&Candidate<T>>,
-        policy: &Policy,
-    ) -> Result<Waited<T>> {
-        match follow.landed() {
-            Some(landing) if stale.is_none() || !matches!(landing, Landing::Failed(_)) => {
-                self.landed_as(follow, landing).map(Waited::Landed)
-            }
-            _ => Box::pin(self.wait_or_fall_back(follow, stale, policy)).await,
-        }
-    }
-
-    async fn wait_or_fall_back<T: Cacheable>(
-        self: &Arc<Self>,
-        follow: &mut Follow,
-        stale: Option<&Candidate<T>>,
-        policy: &Policy,
-    ) -> Result<Waited<T>> {
-        let flight = Arc::clone(&follow.flight);
-        let key = &flight.key;
-        let Some(stale) = stale.filter(|stale| stale.decision != Decision::Fresh) else {
-            return self.land(follow, policy).await.map(Waited::Landed);
-        };
-        let landed = match policy.soft_timeout {
-            None => self.land(follow, policy).await,
-            Some(soft) => match self.within(soft, self.land(follow, policy)).await? {
-                Some(landed) => landed,
-                None => {
-                    return match self.fall_back(&flight, stale, StaleWhy::SlowLoad).await {
-                        Some(outcome) => {
-                            // Finished behind.
-                            follow.flight.stay();
-                            self.served_stale(key, &outcome, stale);
-                            Ok(Waited::Outcome(outcome))
-                        }
-                        None => self.land(follow, policy).await.map(Waited::Landed),
-                    };
-                }
-            },
-        };
-        match landed {
-            Err(error) => match self.fall_back(&flight, stale, StaleWhy::LoadFailed).await {
-                Some(outcome) => {
-                    self.served_stale(key, &outcome, stale);
-                    Ok(Waited::Outcome(outcome))
-                }
-                None => Err(error),
-            },
-            landed => landed.map(Waited::Landed),
-        }
-    }
-
-    /// Waits for a flight, for as long as it may take. Past its deadline the key is freed for the next caller.
-    async fn land<T: Cacheable>(&self, follow: &mut Follow, policy: &Policy) -> Result<Landed<T>> {
-        let landing = if let Some(landing) = follow.landed() {
-            landing
-        } else {
-            let flight = Arc::clone(&follow.flight);
-            let left = flight.deadline.saturating_since(self.clock.now());
-            match self.within(left, follow.landing()).await? {
-                Some(landing) => landing,
-                None => return Err(self.expire_flight(&flight, policy)),
-            }
-        };
-        self.landed_as(follow, landing)
-    }
-
-    /// How a flight landed for who follows it.
-    fn landed_as<T: Cacheable>(&self, follow: &Follow, landing: Landing) -> Result<Landed<T>> {
-        let key = &follow.flight.key;
-        let untied = landing.is_untied();
-        let (value, kept, late) = match landing {
-            Landing::Value(value, kept) => (value, kept, false),
-            Landing::Late(value, why) => (value, Kept::No(why), !follow.early),
-            Landing::Failed(error) => return Err(error),
-            Landing::GaveUp => return Ok(Landed::Alone),
-            Landing::Abandoned => return Ok(Landed::Again),
-            Landing::Nothing => return Ok(Landed::Nothing),
-        };
-        let typed = value.open().and_then(|opened| {
-            self.note_loaded(key, opened.meta(), untied);
-            opened.into_typed::<T>()
-        });
-        match typed {
-            Ok(value) if late => Ok(Landed::Late(value, kept)),
-            Ok(value) => Ok(Landed::Value(value, kept)),
-            // Loaded as another type, which this one does not decode from: a miss, as it would be from the store.
-            Err(error) => {
-                self.undecodable(key, &error);
-                Ok(Landed::Again)
-            }
-        }
-    }
-
-    /// Ends a flight whose time is over; of everyone who finds so, one counts it, and remembers it as its options say.
-    pub(super) fn expire_flight(&self, flight: &Arc<Flight>, policy: &Policy) -> Error {
-        let error = load_timed_out(flight.limit);
-        if self.handle.flights.expire(flight, &error) {
-            self.load_failed(&flight.key, flight.limit, &error);
-            self.remember(flight, &error, policy);
-        }
-        error
-    }
-
-    /// Makes what is being loaded around this read depend on what was read.
-    pub(super) fn note(&self, key: &Key, meta: Option<&crate::EntryMeta>) {
-        if self.handle.flights.loading.load(crate::sync::Ordering::Relaxed) > 0
-            && let Some(meta) = meta
-        {
-            Chain::current().note(self, key, meta);
-        }
-    }
-
-    /// The same for what a load gave. Where that has not all of its stamps, the load around it cannot be kept.
-    pub(super) fn note_loaded(&self, key: &Key, meta: Option<&crate::EntryMeta>, untied: bool) {
-        self.note(key, meta);
-        if untied {
-            Chain::current().spoil(&self.handle.flights);
-        }
-    }
-}
-
-/// How waiting with a stale entry in hand ended.
-pub(super) enum Waited<T> {
-    Landed(Landed<T>),
-    Outcome(Outcome<T>),
 }
 
 /// What the caller's load may replace of what it saw.
@@ -366,35 +225,4 @@ fn over<T>(ask: &Ask<'_, T>, look: &Look<T>) -> Over {
 
 fn is_stale<T>(ask: &Ask<'_, T>, found: &Candidate<T>) -> bool {
     ask.is_stale.is_some_and(|is_stale| is_stale(&found.value))
-}
-
-/// The error of a load that ran out of time.
-pub(super) fn load_timed_out(limit: std::time::Duration) -> Error {
-    Error::new(
-        ErrorKind::Load,
-        format!("the load did not end within {limit:?} (`load_timeout`); the key is free for another"),
-    )
-}
-
-/// The error of a load whose task is gone.
-pub(super) fn dropped() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the load's task ended without a result: its runtime is shutting down, or a weigher, encoder or observer panicked",
-    )
-}
-
-impl Cache {
-    /// What holds for this cache, on its store as configured, in words: what callers may count on, what weakens it, and which
-    /// setting refuses that.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-    /// # fn main() { example(|cache| async move {
-    /// println!("{}", cache.guarantees());
-    /// # Ok(()) }) }
-    /// ```
-    pub fn guarantees(&self) -> crate::Guarantees {
-        self.inner.guarantees()
-    }
 }

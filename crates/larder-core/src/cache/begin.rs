@@ -105,9 +105,10 @@ impl Inner {
             patience = Timestamp::MAX;
             // The other load goes on behind, and the lead of this one is free for who comes next.
             if let Some(stale) = &stale
-                && let Some(outcome) = self.fall_back(lead.guard.flight(), stale, StaleWhy::SlowLoad).await
+                && let flight = lead.guard.flight()
+                && let Some(outcome) =
+                    self.fall_back(&flight.key, Some(flight), stale, StaleWhy::SlowLoad).await
             {
-                self.served_stale(lead.guard.key(), &outcome, stale);
                 return Err(outcome);
             }
         }

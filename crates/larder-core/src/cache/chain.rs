@@ -132,6 +132,25 @@ impl Link {
     }
 }
 
+impl Inner {
+    /// Makes what is being loaded around this read depend on what was read.
+    pub(super) fn note(&self, key: &Key, meta: Option<&EntryMeta>) {
+        if self.handle.flights.loading.load(Ordering::Relaxed) > 0
+            && let Some(meta) = meta
+        {
+            Chain::current().note(self, key, meta);
+        }
+    }
+
+    /// The same for what a load gave. Where that has not all of its stamps, the load around it cannot be kept.
+    pub(super) fn note_loaded(&self, key: &Key, meta: Option<&EntryMeta>, untied: bool) {
+        self.note(key, meta);
+        if untied {
+            Chain::current().spoil(&self.handle.flights);
+        }
+    }
+}
+
 /// Counts a running loader.
 struct Running(Arc<FlightTable>);
 

@@ -3,16 +3,18 @@
 use std::{pin::pin, sync::Arc};
 
 use super::{
-    approach::{Approach, Ask, Landed, Lead, Waited, dropped, load_timed_out},
+    approach::{Approach, Ask, Lead},
     begin::Start,
     chain::Chain,
     commit::Ran,
     inner::Inner,
+    landing::{Landed, Waited, dropped, load_timed_out},
     look::Candidate,
     watch::while_watched,
 };
 use crate::{
     Cacheable, Error, Kept, Key, Loaded, NotKept, Outcome, Result, Source, StaleWhy,
+    decide::Decision,
     flight::{Flight, FlightTable, Landing, LeaderGuard},
     policy::Policy,
 };
@@ -34,7 +36,7 @@ impl Inner {
             (ask.known_miss, ask.counted) = (false, true);
             let mut lead = match self.approach(again).await? {
                 Approach::Done(outcome) => return Ok(outcome),
-                Approach::Alone => return Box::pin(self.load_alone(key, policy, loader)).await,
+                Approach::Alone(stale) => return Box::pin(self.load_alone(key, policy, stale, loader)).await,
                 Approach::Behind(outcome, lead) => {
                     lead.guard.flight().stay();
                     let task = Arc::clone(self).refresh(lead, Arc::clone(policy), Chain::outside(), loader);
@@ -180,7 +182,7 @@ impl Inner {
             (ask.known_miss, ask.counted) = (false, true);
             let mut lead = match self.approach(again).await? {
                 Approach::Done(outcome) => return Ok(outcome),
-                Approach::Alone => return Box::pin(self.load_alone(key, policy, loader)).await,
+                Approach::Alone(stale) => return Box::pin(self.load_alone(key, policy, stale, loader)).await,
                 // A loader that borrows never runs behind: it runs now, with the stale entry to fall back on.
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
@@ -231,10 +233,11 @@ impl Inner {
             }
             Err(error) => {
                 let flight = Arc::clone(guard.flight());
+                let key = &flight.key;
                 self.remember(&flight, &error, policy);
                 guard.land(Landing::Failed(error.clone()));
                 start.give_up().await;
-                self.instead(&flight, stale.as_ref(), error).await
+                self.instead(key, Some(&flight), stale.as_ref(), error).await
             }
         }
     }
@@ -242,37 +245,37 @@ impl Inner {
     /// A stale entry instead of an error, where there is one.
     async fn instead<T: Cacheable>(
         self: &Arc<Self>,
-        flight: &Flight,
+        key: &Key,
+        flight: Option<&Flight>,
         stale: Option<&Candidate<T>>,
         error: Error,
     ) -> Result<Outcome<T>> {
-        let Some(stale) = stale.filter(|stale| stale.decision != crate::decide::Decision::Fresh) else {
+        let Some(stale) = stale.filter(|stale| stale.decision != Decision::Fresh) else {
             return Err(error);
         };
-        match self.fall_back(flight, stale, StaleWhy::LoadFailed).await {
-            Some(outcome) => {
-                self.served_stale(&flight.key, &outcome, stale);
-                Ok(outcome)
-            }
-            None => Err(error),
-        }
+        self.fall_back(key, flight, stale, StaleWhy::LoadFailed).await.ok_or(error)
     }
 
     /// Loads for one caller alone, and keeps nothing.
     async fn load_alone<T: Cacheable>(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
         policy: &Policy,
+        stale: Option<Candidate<T>>,
         loader: Renewer<'_, T>,
     ) -> Result<Outcome<T>> {
-        let load = pin!(self.run_loader(&[], vec![key.clone()], Chain::current(), || loader(None)));
+        let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
+        let load = pin!(self.run_loader(&[], vec![key.clone()], Chain::current(), || loader(prior)));
         let Some(Ran { result, took, depends }) = self.within(policy.load_timeout, load).await? else {
             let error = load_timed_out(policy.load_timeout);
             self.load_failed(key, policy.load_timeout, &error);
-            return Err(error);
+            return self.instead(key, None, stale.as_ref(), error).await;
+        };
+        let found = match result {
+            Ok(found) => found,
+            Err(error) => return self.instead(key, None, stale.as_ref(), error).await,
         };
         let kept = Kept::No(NotKept::Unshared);
-        let found = result?;
         if depends.spoilt || !depends.stamps.is_empty() || !policy.with(&found.options).tags.is_empty() {
             // What it depends on is written nowhere: a load around this one cannot be kept either.
             Chain::current().spoil(&self.handle.flights);

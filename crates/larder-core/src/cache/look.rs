@@ -9,8 +9,7 @@ use crate::{
     Cacheable, EarlyRefresh, EntryMeta, Key, Outcome, Result, Source, StaleWhy, Timestamp, Value,
     decide::{Decision, decide},
     entry::Stamp,
-    flight::{Caller, Flight, Sight},
-    quarantine::Doubt,
+    flight::{Caller, Sight},
     value::Opened,
 };
 
@@ -237,32 +236,6 @@ impl Inner {
                 Ok(Look { is_foreign: true, ..nothing(caller, false) })
             }
         }
-    }
-
-    /// A stale entry in place of a load that failed or is slow, unless it was invalidated meanwhile: that beats every fallback. A
-    /// store that cannot be asked does not take it away.
-    pub(super) async fn fall_back<T: Cacheable>(
-        self: &Arc<Self>,
-        flight: &Flight,
-        stale: &Candidate<T>,
-        why: StaleWhy,
-    ) -> Option<Outcome<T>> {
-        let key = &flight.key;
-        let look = self.look::<T>(key, EarlyRefresh::Never).await.ok()?;
-        let now = self.clock.now();
-        if let Some(found) = look.found {
-            let is_fresh = found.decision == Decision::Fresh;
-            return Some(if is_fresh {
-                Outcome::new(found.value, Source::Hit)
-            } else {
-                found.stale(now, why)
-            });
-        }
-        let is_certain = !stale.is_doubtful
-            && !flight.is_detached()
-            && self.handle.flights.quarantine.of(key) == Doubt::None;
-        let lasts = stale.meta.as_ref().is_some_and(|meta| now < meta.expires_at());
-        (look.is_blind && is_certain && lasts).then(|| stale.stale(now, why))
     }
 }
 

@@ -12,6 +12,7 @@ mod fly;
 mod health;
 mod held;
 mod inner;
+mod landing;
 mod lease;
 mod load;
 mod load_many;

@@ -1,7 +1,22 @@
 //! What a cache promises on its store, in words.
 
-use super::{inner::Inner, look::Fencing, stamps::ClearBy};
+use super::{Cache, inner::Inner, look::Fencing, stamps::ClearBy};
 use crate::{Coalesce, Guarantees, Hazard};
+
+impl Cache {
+    /// What holds for this cache, on its store as configured, in words: what callers may count on, what weakens it, and which
+    /// setting refuses that.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// println!("{}", cache.guarantees());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn guarantees(&self) -> Guarantees {
+        self.inner.guarantees()
+    }
+}
 
 impl Inner {
     pub(super) fn guarantees(&self) -> Guarantees {
@@ -14,7 +29,7 @@ impl Inner {
                 .promise(match self.coalesce {
                     Coalesce::Cluster => "one load of a key at a time in all processes; the others wait, or serve what is stale",
                     Coalesce::Process => "one load of a key at a time in each process; who finds another process loading loads for itself, and keeps nothing",
-                    Coalesce::Off => "no caller waits for another's load; only the one that holds the lease is kept",
+                    Coalesce::Off => "no caller waits for another's load, but a batch for those of its keys that are being loaded; only the one that holds the lease is kept",
                 }),
             (Fencing::Process, true) => said.weakened(
                 Hazard::Processes,
@@ -22,7 +37,7 @@ impl Inner {
                 None,
             ),
             (Fencing::Process, false) => said.promise(match self.coalesce {
-                Coalesce::Off => "no caller waits for another's load",
+                Coalesce::Off => "no caller waits for another's load, but a batch for those of its keys that are being loaded",
                 _ => "one load of a key at a time",
             }),
         };

@@ -10,11 +10,12 @@ use std::{
 use futures_util::future::{join, join_all};
 
 use super::{
-    approach::{Landed, Lead, Waited, dropped},
+    approach::Lead,
     begin::{Begin, Start},
     chain::Chain,
     commit::{Ran, panicked},
     inner::Inner,
+    landing::{Landed, Waited, dropped},
     lease::Over,
     load_many::{Asked, BatchLoader, LoadedBatch, Results},
     look::{Candidate, Look},

@@ -80,7 +80,7 @@ impl Cache {
             (known_miss, counted) = (false, true);
             let mut lead = match self.inner.approach(ask).await? {
                 Approach::Done(outcome) => return Ok(Seat::Ready(outcome)),
-                Approach::Alone => return Ok(Seat::Alone),
+                Approach::Alone(_) => return Ok(Seat::Alone),
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
             let start = match self.inner.begin(&mut lead, &policy, policy.soft_timeout).await {

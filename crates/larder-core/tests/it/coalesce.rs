@@ -1,6 +1,8 @@
 //! Who waits for whose load, and what that costs.
 
-use larder_core::{Coalesce, Kept, NotKept, Operations, Source};
+use std::time::Duration;
+
+use larder_core::{Coalesce, EntryOptions, Kept, NotKept, Operations, Seat, Source, StaleWhy};
 
 use crate::support::{Cluster, Gate, Rig, Scripted, fine, load, settle};
 
@@ -71,4 +73,33 @@ async fn a_hit_costs_one_read_and_a_miss_what_its_fence_needs() {
     let without = Scripted::shared(&cluster.server).lacking(Operations::VERSIONS);
     assert_eq!(costs(&Rig::with(without, |builder| builder)).await, set, "without versions");
     assert_eq!(costs(&Rig::bytes()).await, set, "private");
+}
+
+#[tokio::test]
+async fn who_loads_alone_falls_back_on_a_stale_entry_too() {
+    for rig in [Rig::with(Scripted::default(), |builder| builder.coalesce(Coalesce::Off)), Rig::new()] {
+        let is_off =
+            rig.cache.guarantees().promises().iter().any(|promise| promise.contains("no caller waits"));
+        let options =
+            EntryOptions::new().timeout(Duration::from_secs(1)).stale_if_error(Duration::from_mins(9));
+        rig.cache.set_with("a", "stale".to_owned(), options.clone()).await.unwrap();
+        rig.clock.advance(Duration::from_secs(2));
+        let Seat::Leader(leader) = rig.cache.seat::<String>("a").await.unwrap() else {
+            panic!("it is stale")
+        };
+        let alone = {
+            let (cache, options) = (rig.cache.clone(), options.clone());
+            tokio::spawn(async move {
+                let down = || async { Err::<String, _>("the source is down") };
+                cache.get_or_load_with("a", options, down).await
+            })
+        };
+        settle().await;
+        assert_eq!(alone.is_finished(), is_off);
+        leader.give_up();
+        let outcome = alone.await.unwrap().unwrap();
+        assert_eq!(outcome.as_str(), "stale");
+        assert!(matches!(outcome.source(), Source::Stale { why: StaleWhy::LoadFailed, .. }), "{outcome:?}");
+        rig.at_rest().await;
+    }
 }

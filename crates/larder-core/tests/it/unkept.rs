@@ -116,3 +116,34 @@ async fn by_a_load_that_says_not_to_keep_it_and_whose_stamps_cannot_be_read() {
         rig.at_rest().await;
     }
 }
+
+#[tokio::test]
+async fn by_a_load_that_failed_and_found_another_value_there() {
+    for rig in rigs() {
+        let gate = Gate::new();
+        let stale = tagged().stale_if_error(secs(3600));
+        rig.cache.set_with("inner", "old".to_owned(), stale.clone()).await.unwrap();
+        rig.clock.advance(secs(61));
+        let (cache, held) = (rig.cache.clone(), Arc::clone(&gate));
+        let outer = tokio::spawn(async move {
+            let from = cache.clone();
+            let loader = move || async move {
+                let load = move || async move {
+                    held.pass().await;
+                    Err::<String, _>("the source is down")
+                };
+                let inner = from.get_or_load_with("inner", stale, load).await?;
+                Ok::<_, Error>(format!("from {}", *inner))
+            };
+            cache.get_or_load("outer", loader).await
+        });
+        gate.reached().await;
+        rig.cache.set_with("inner", "new".to_owned(), EntryOptions::new().tag("other")).await.unwrap();
+        gate.open();
+        assert_eq!(outer.await.unwrap().unwrap().as_str(), "from new");
+        assert!(rig.cache.has("outer").await.unwrap());
+        rig.cache.invalidate_tags(["other"]).await.unwrap();
+        assert!(!rig.cache.has("outer").await.unwrap());
+        rig.at_rest().await;
+    }
+}
