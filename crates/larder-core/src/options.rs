@@ -204,8 +204,8 @@ impl EntryOptions {
         self.change(|rest| rest.none_timeout = Some(timeout.into()))
     }
 
-    /// How long the error of a load is remembered in this process and given to whoever asks for the key, without another load.
-    /// Default: not at all.
+    /// How long the error of a load is remembered in this process and given to whoever asks for the key, without another load;
+    /// at most until this process invalidates the key or a tag that the load asked for. Default: not at all.
     ///
     /// ```
     /// # use std::time::Duration;
