@@ -51,6 +51,7 @@ impl CacheBuilder {
         for observer in &self.observers {
             self.handle.observers.watch(observer);
         }
+        self.handle.listen();
         self.handle.limits.add(self.operation_timeout);
         let shares =
             self.handle.capabilities.shared() && self.handle.capabilities.supports(Operations::VERSIONS);

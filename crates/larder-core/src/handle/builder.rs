@@ -130,7 +130,6 @@ impl StoreHandleBuilder {
         let clock = self.clock.or_else(|| plain.clock()).unwrap_or_else(|| Arc::new(SystemClock::new()));
         let (observers, limits) = (Arc::new(Observers::default()), Arc::new(Limits::default()));
         let evictions = Arc::new(Evictions::new(Arc::clone(&observers)));
-        plain.subscribe(Arc::clone(&evictions) as Arc<dyn crate::StoreEvents>);
         let mut store = Arc::clone(&plain);
         if let Some(config) = batching {
             let (clock, spawn) = (Arc::clone(&clock), Arc::clone(&self.spawn));

@@ -183,6 +183,14 @@ impl StoreHandle {
     }
 }
 
+impl StoreHandle {
+    /// Has the store report here what it lets go. When a cache is built, not with the handle: a store listens to one, and who
+    /// sets it up may build a handle only to take the store out again and put other guards around it.
+    pub(crate) fn listen(&self) {
+        self.evictions.listen_to(&*self.plain);
+    }
+}
+
 impl fmt::Debug for StoreHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreHandle")

@@ -1,9 +1,9 @@
 //! Who is told of what happens to a store rather than to one cache.
 
-use std::sync::{RwLock, Weak};
+use std::sync::{Once, RwLock, Weak};
 
 use crate::{
-    Event, EvictionCause, Observer, StoreEvents,
+    CacheStore, Event, EvictionCause, Observer, StoreEvents,
     sync::{Arc, AtomicU64, Ordering},
 };
 
@@ -32,11 +32,16 @@ impl Observers {
 pub(crate) struct Evictions {
     pub(crate) capacity: AtomicU64,
     observers: Arc<Observers>,
+    listening: Once,
 }
 
 impl Evictions {
     pub(super) fn new(observers: Arc<Observers>) -> Self {
-        Self { capacity: AtomicU64::new(0), observers }
+        Self { capacity: AtomicU64::new(0), observers, listening: Once::new() }
+    }
+
+    pub(super) fn listen_to(self: &Arc<Self>, store: &dyn CacheStore) {
+        self.listening.call_once(|| store.subscribe(Arc::clone(self) as Arc<dyn StoreEvents>));
     }
 }
 

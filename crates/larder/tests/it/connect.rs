@@ -21,6 +21,20 @@ async fn memory_is_a_cache_with_the_settings_of_its_url() {
 
 #[cfg(feature = "simple")]
 #[tokio::test]
+async fn what_a_store_lets_go_is_counted_whatever_is_put_before_it() {
+    for guards in ["", "&batching=false", "&circuit_breaker_window=30s"] {
+        let cache = larder::connect(&format!("memory://?max_entries=10{guards}")).await.unwrap();
+        for number in 0..50_u32 {
+            cache.set(&number.to_string(), number).await.unwrap();
+        }
+        // Lets the store come to its bounds.
+        assert_eq!(cache.keys().await.unwrap().len(), 10);
+        assert_eq!(cache.stats().evictions, 40, "`{guards}`");
+    }
+}
+
+#[cfg(feature = "simple")]
+#[tokio::test]
 async fn every_way_to_write_the_settings_of_memory() {
     for url in [
         "memory://",
