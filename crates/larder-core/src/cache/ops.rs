@@ -131,13 +131,19 @@ impl Inner {
             return work.await;
         }
         let (send, receive) = tokio::sync::oneshot::channel();
-        self.start(async move {
+        let started = self.start(async move {
             // Nobody listens any more if the caller went away: the work is done all the same.
             let _ = send.send(work.await);
-        })?;
+        });
+        // Whatever is said of the task, the operation has begun.
+        let ambiguous = |message| Error::new(ErrorKind::Ambiguous, message);
+        if let Err(refused) = started {
+            return Err(
+                ambiguous("no task could be started to carry the operation to its end").with_source(refused)
+            );
+        }
         receive.await.unwrap_or_else(|gone| {
-            Err(Error::new(ErrorKind::Ambiguous, "the runtime shut down during the operation")
-                .with_source(gone))
+            Err(ambiguous("the runtime shut down during the operation").with_source(gone))
         })
     }
 }

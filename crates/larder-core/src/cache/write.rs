@@ -16,7 +16,9 @@ use crate::{
 impl Cache {
     /// Puts `value` under `key`, for the cache's default timeout. A running load of the key does not overwrite it.
     ///
-    /// Integers that fit an `i64` are kept as counters: [`increment`](Cache::increment) works on them.
+    /// Integers that fit an `i64` are kept as counters: [`increment`](Cache::increment) works on them. Not where the options, be
+    /// it the [cache's own](crate::CacheBuilder::default_options), ask for what a counter has no room for: tags, serving stale,
+    /// early refresh.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
@@ -208,7 +210,7 @@ pub(super) fn settle<T>(fence: Fence, result: &Result<T>, settles: bool) {
         Err(error) if settles && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Overloaded) => {
             fence.failed();
         }
-        _ => fence.known(),
+        _ => fence.without_doubt(),
     }
 }
 

@@ -5,15 +5,14 @@ use tokio::sync::oneshot;
 use super::FlightTable;
 use crate::{Key, Namespace, sync::Arc};
 
-/// Held while an invalidation is under way: from before its store operation until after it. Dropped before anybody said how
-/// that ended, its outcome counts as unknown: its future was dropped, or its runtime, or the store panicked.
+/// Held while an invalidation is under way: from before its store operation until after it. Its outcome is told by
+/// [`confirmed`](Fence::confirmed), [`failed`](Fence::failed) or [`without_doubt`](Fence::without_doubt), which end it. Dropped
+/// with none of them, as where a runtime goes away, it counts as failed if its operation may have been sent.
 pub(crate) struct Fence {
     table: Arc<FlightTable>,
     of: Of,
-    /// When its operation is sent: it settles the doubts that arose before.
-    sent: u64,
-    /// Whether the outcome is known.
-    known: bool,
+    /// When its operation was sent, from when it may be until its outcome is told: it settles the doubts that arose before.
+    sent: Option<u64>,
 }
 
 enum Of {
@@ -28,11 +27,11 @@ impl Fence {
     /// Detaches the flight of `key` and waits until no result is being written under it.
     pub(crate) async fn around_key(table: &Arc<FlightTable>, key: &Key) -> Self {
         let writing = table.begin_invalidation(key);
-        let mut fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()), sent: 0, known: false };
+        let mut fence = Self { table: Arc::clone(table), of: Of::Key(key.clone()), sent: None };
         if let Some(writing) = writing {
             ended(writing).await;
         }
-        fence.sent = table.quarantine.epoch();
+        fence.sent = Some(table.quarantine.epoch());
         fence
     }
 
@@ -49,19 +48,19 @@ impl Fence {
     async fn around_all(table: &Arc<FlightTable>, namespace: &Namespace, of: Of) -> Self {
         // Registered before the shards are looked at: a write that begins after its shard was looked at sees this.
         table.clears.begin(namespace);
-        let mut fence = Self { table: Arc::clone(table), of, sent: 0, known: false };
+        let mut fence = Self { table: Arc::clone(table), of, sent: None };
         for writing in table.detach_all(namespace) {
             ended(writing).await;
         }
-        fence.sent = table.quarantine.epoch();
+        fence.sent = Some(table.quarantine.epoch());
         fence
     }
 
     /// The same for every load that began under one of these stamps.
     pub(crate) fn around_stamps(table: &Arc<FlightTable>, stamps: &[Key]) -> Self {
         table.detach_stamped(stamps);
-        let sent = table.quarantine.epoch();
-        Self { table: Arc::clone(table), of: Of::Stamps(stamps.to_vec()), sent, known: false }
+        let sent = Some(table.quarantine.epoch());
+        Self { table: Arc::clone(table), of: Of::Stamps(stamps.to_vec()), sent }
     }
 
     /// The operation's outcome is unknown: what it was to remove is not served until it is known to be gone.
@@ -69,23 +68,23 @@ impl Fence {
         drop(self);
     }
 
-    /// The operation is known to have happened, or not to have; what stood in doubt here still does.
-    pub(crate) fn known(mut self) {
-        self.known = true;
-    }
-
     /// The operation is confirmed: whatever stood in doubt here no longer does.
     pub(crate) fn confirmed(mut self) {
-        self.known = true;
+        let Some(sent) = self.sent.take() else { return };
         match &self.of {
-            Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.release_key(key, self.sent),
-            Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace, self.sent),
+            Of::Key(key) | Of::Stamp(_, key) => self.table.quarantine.release_key(key, sent),
+            Of::Namespace(namespace) => self.table.quarantine.release_namespace(namespace, sent),
             Of::Stamps(stamps) => {
                 for stamp in stamps {
-                    self.table.quarantine.release_key(stamp, self.sent);
+                    self.table.quarantine.release_key(stamp, sent);
                 }
             }
         }
+    }
+
+    /// The operation's outcome is known, and leaves what stood in doubt here as it was.
+    pub(crate) fn without_doubt(mut self) {
+        self.sent = None;
     }
 
     fn doubt(&self) {
@@ -100,7 +99,8 @@ impl Fence {
 
 impl Drop for Fence {
     fn drop(&mut self) {
-        if !self.known {
+        // Before the way is open again: whoever comes next sees the doubt.
+        if self.sent.is_some() {
             self.doubt();
         }
         match &self.of {

@@ -178,14 +178,46 @@ async fn a_seam_that_refuses_is_an_error_that_frees_the_key() {
     rig.at_rest().await;
 }
 
-#[tokio::test]
-async fn an_invalidation_that_a_seam_refuses_to_carry_on_leaves_its_key_in_doubt() {
-    let rig = Rig::with(Scripted::default(), |b| b.spawn(Arc::new(Refusing)));
-    rig.cache.set("a", 1_u8).await.unwrap();
-    rig.store.once("delete", Act::Hang);
-    assert_eq!(rig.cache.delete("a").await.unwrap_err().kind(), ErrorKind::Overloaded);
-    assert_eq!(rig.cache.stats().in_doubt, 1);
+/// What a delete that was dropped on its way leaves: the old value may still be there, and nobody is served it.
+async fn leaves_its_key_unserved(rig: &Rig) {
     assert!(rig.stored("a").await.is_some());
+    rig.store.always("delete", Act::Fail(ErrorKind::Unavailable));
+    assert!(rig.cache.get::<String>("a").await.unwrap().is_none());
+    rig.store.calm();
     assert!(!rig.cache.has("a").await.unwrap());
+    assert!(rig.stored("a").await.is_none(), "the read itself settles it");
+    assert_eq!(rig.cache.stats().in_doubt, 0);
     rig.at_rest().await;
+}
+
+#[tokio::test]
+async fn an_invalidation_that_a_seam_refuses_to_carry_on_is_ambiguous_and_leaves_its_key_unserved() {
+    let rig = Rig::with(Scripted::default(), |b| b.spawn(Arc::new(Refusing)));
+    rig.cache.set("a", "old".to_owned()).await.unwrap();
+    rig.store.once("delete", Act::Hang);
+    let error = rig.cache.delete("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous);
+    assert!(error.to_string().ends_with(": no room") && !error.is_retryable(), "{error}");
+    leaves_its_key_unserved(&rig).await;
+
+    let shop = rig.cache.namespace("shop").unwrap();
+    shop.set("a", 1_u8).await.unwrap();
+    rig.store.once("clear", Act::Hang);
+    assert_eq!(shop.clear().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    assert!(shop.get::<u8>("a").await.unwrap().is_none());
+    shop.clear().await.unwrap();
+    assert_eq!(rig.cache.stats().in_doubt, 0);
+}
+
+#[test]
+fn without_a_runtime_a_dropped_invalidation_leaves_its_key_unserved() {
+    let rig = Rig::new();
+    at_once(rig.cache.set("a", "old".to_owned())).unwrap();
+    rig.store.once("delete", Act::Hang);
+    {
+        let mut delete = pin!(rig.cache.delete("a"));
+        let polled = delete.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(leaves_its_key_unserved(&rig));
 }
