@@ -36,9 +36,14 @@ impl Cache {
                     inner.miss(&key);
                     return Ok(None);
                 };
-                let Some(value) = inner.typed(&key, opened) else {
-                    inner.miss(&key);
-                    return Ok(None);
+                let meta = opened.meta().cloned();
+                let value = match opened.into_typed() {
+                    Ok(value) => value,
+                    Err(error) => {
+                        inner.undecodable(&key, &error);
+                        inner.miss(&key);
+                        return Ok(None);
+                    }
                 };
                 let fence = Fence::around_key(&inner.handle.flights, &key).await;
                 // Replacing it by what is past already is deleting this state of it, and no other.
@@ -47,6 +52,9 @@ impl Cache {
                 let removed = inner.point(Operation::once("replace"), call).await;
                 settle(fence, &removed, false);
                 if removed?.is_some() {
+                    // Only now: whoever lost it has not found it.
+                    inner.note(&key, meta.as_ref());
+                    inner.hit(&key, meta.map(|meta| meta.cost()).unwrap_or_default());
                     return Ok(Some(value));
                 }
             }

@@ -95,6 +95,22 @@ async fn evictions_reach_every_cache_over_the_store_while_it_lives() {
 }
 
 #[tokio::test]
+async fn a_take_that_loses_has_found_nothing() {
+    let rig = Rig::new();
+    rig.cache.set("a", "x".to_owned()).await.unwrap();
+    let gate = Gate::new();
+    rig.store.once("replace", Act::Hold(Arc::clone(&gate)));
+    let cache = rig.cache.clone();
+    let loses = tokio::spawn(async move { cache.take::<String>("a").await });
+    gate.reached().await;
+    assert!(rig.cache.take::<String>("a").await.unwrap().is_some());
+    gate.open();
+    assert!(loses.await.unwrap().unwrap().is_none());
+    assert_eq!(rig.events.take(), ["hit Key(1/:a) saved 0ns", "miss Key(1/:a)"]);
+    assert_eq!((rig.cache.stats().hits, rig.cache.stats().misses), (1, 1));
+}
+
+#[tokio::test]
 async fn counts_belong_to_a_cache_and_its_children() {
     let rig = Rig::new();
     let other = larder_core::Cache::new(rig.handle.clone());
