@@ -13,7 +13,8 @@ use crate::{Error, ErrorKind, IntoKey, Key, Operations, Result, Value, flight::F
 
 impl Cache {
     /// Adds `delta` to the counter under `key` and returns the sum. A missing counter starts at zero, with the cache's
-    /// default timeout; an existing one keeps its expiry. Concurrent calls sum exactly.
+    /// default timeout and no other of its options (a counter holds no tags); an existing one keeps its expiry. Concurrent
+    /// calls sum exactly.
     ///
     /// Needs a store with [`INCREMENT`](Operations::INCREMENT). On an entry that is no counter:
     /// [`WrongType`](ErrorKind::WrongType); past the range of `i64`: [`Overflow`](ErrorKind::Overflow); on a timeout

@@ -82,9 +82,8 @@ impl Cache {
     }
 
     /// The keys in this namespace and its children, in no order, of entries that [`get`](Cache::get) would find. Each works in
-    /// every operation of this cache, also where its text was too long to be kept. On a store with
-    /// [`VERSIONS`](Operations::VERSIONS) it reads the entries, many at a time: there may be some that are stale, or no more than
-    /// a lease. Needs a store with [`KEYS`](Operations::KEYS).
+    /// every operation of this cache, also where its text was too long to be kept. It reads the entries, many at a time: there
+    /// may be some that are stale, or no more than a lease. Needs a store with [`KEYS`](Operations::KEYS).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
@@ -102,7 +101,7 @@ impl Cache {
             .bulk(Operation::idempotent("keys"), self.inner.handle.store.keys(&self.namespace))
             .await?;
         keys.retain(|key| !key.is_reserved() && self.inner.handle.flights.quarantine.of(key) == Doubt::None);
-        if self.inner.has_unserved() { self.inner.only_served(keys).await } else { Ok(keys) }
+        self.inner.only_served(keys).await
     }
 }
 

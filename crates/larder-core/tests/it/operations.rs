@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use larder_core::{ErrorKind, Expiry, Kept, Key, Namespace, NotKept, Source, Timeout};
+use larder_core::{
+    EntryOptions, ErrorKind, Expiry, Kept, Key, Namespace, NotKept, Operations, Source, Timeout,
+};
 
 use crate::support::{Act, Rig, Scripted, fine, settle};
 
@@ -140,6 +142,19 @@ async fn keys_work_in_every_operation() {
         assert!(rig.cache.delete(key).await.unwrap(), "a key of a child works in its parents");
     }
     assert!(!shop.has(long.as_str()).await.unwrap());
+}
+
+#[tokio::test]
+async fn keys_are_those_that_get_finds() {
+    for store in [Scripted::default(), Scripted::without(Operations::VERSIONS)] {
+        let rig = Rig::with(store, |b| b);
+        let window = EntryOptions::new().timeout(SEC).stale_if_error(100 * SEC);
+        rig.cache.set_with("stale", "x".to_owned(), window).await.unwrap();
+        rig.cache.set("fresh", "x".to_owned()).await.unwrap();
+        rig.clock.advance(2 * SEC);
+        assert!(rig.stored("stale").await.is_some() && !rig.cache.has("stale").await.unwrap());
+        assert_eq!(rig.cache.keys().await.unwrap(), [rig.cache.key("fresh").unwrap()]);
+    }
 }
 
 #[tokio::test]
