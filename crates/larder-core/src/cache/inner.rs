@@ -106,7 +106,7 @@ impl Inner {
     pub(super) fn hit(&self, key: &Key, saved: Duration) {
         self.counters.add(Counter::Hits, 1);
         if !saved.is_zero() {
-            self.counters.add(Counter::SavedNanos, u64::try_from(saved.as_nanos()).unwrap_or(u64::MAX));
+            self.counters.add(Counter::SavedMicros, u64::try_from(saved.as_micros()).unwrap_or(u64::MAX));
         }
         self.tell(|| Event::Hit { key, saved });
     }
@@ -186,7 +186,41 @@ impl Inner {
             evictions: self.handle.evictions.capacity.load(Ordering::Relaxed),
             in_doubt: self.handle.flights.quarantine.len() as u64,
             detached: self.detached_loads(),
-            time_saved: Duration::from_nanos(sum(Counter::SavedNanos)),
+            time_saved: Duration::from_micros(sum(Counter::SavedMicros)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cache, CacheStore, Capabilities, async_trait};
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    #[async_trait]
+    impl CacheStore for Nothing {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::new().with_retains(false)
+        }
+        async fn get(&self, _: &Key) -> Result<Option<Value>> {
+            Ok(None)
+        }
+        async fn set(&self, _: &Key, _: Value, _: Expiry) -> Result<()> {
+            Ok(())
+        }
+        async fn delete(&self, _: &Key) -> Result<bool> {
+            Ok(false)
+        }
+    }
+
+    #[test]
+    fn what_was_saved_is_counted_past_what_nanoseconds_hold() {
+        let (cache, centuries) = (Cache::new(Nothing), Duration::from_hours(300 * 365 * 24));
+        for _ in 0..3 {
+            cache.inner.hit(&Key::reserved("x"), centuries);
+        }
+        assert_eq!(cache.stats().time_saved, 3 * centuries);
     }
 }

@@ -81,10 +81,12 @@ pub(crate) enum Counter {
     Undecodable,
     Stale,
     StampsMissing,
-    SavedNanos,
+    /// In microseconds, as entries know what they cost: in nanoseconds a busy cache of slow loads would count past 64 bits
+    /// within days.
+    SavedMicros,
 }
 
-const COUNTERS: usize = Counter::SavedNanos as usize + 1;
+const COUNTERS: usize = Counter::SavedMicros as usize + 1;
 
 /// The counters, once per stripe. A thread writes to a stripe of its own, so that on a hit no two threads write to one
 /// cache line (128 bytes: processors fetch lines in pairs), and counting needs no atomic addition.
@@ -115,7 +117,8 @@ impl Counters {
     }
 
     pub(crate) fn sum(&self, counter: Counter) -> u64 {
-        self.stripes.iter().map(|stripe| stripe.0[counter as usize].load(Ordering::Relaxed)).sum()
+        let counts = self.stripes.iter().map(|stripe| stripe.0[counter as usize].load(Ordering::Relaxed));
+        counts.fold(0, u64::saturating_add)
     }
 }
 
