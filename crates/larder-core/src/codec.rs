@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, Result};
 /// Both are self-describing: fields are named, so a struct that gained a field with a `#[serde(default)]` (or an
 /// `Option`) or lost one is read right across a rolling deploy; any other change is a miss, never garbage.
 ///
+/// Neither tells apart what serde writes alike: from a store of bytes `Some(None)` and `Some(())` come back as `None`, and with
+/// JSON so does a `Some` of a float that is no number. Wrap the inner one in a struct with a name for it where that matters.
+///
 /// ```
 /// use larder_core::Codec;
 /// use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! Codecs: rolling deploys, hostile input, integers.
 
 use larder_core::{Cache, Cacheable, Codec, ErrorKind};
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::support::Rig;
@@ -142,6 +143,40 @@ fn nesting_without_end_is_an_error_not_a_crash() {
     ] {
         assert!(Codec::MessagePack.decode::<Vec<u8>>(header).is_err());
         assert!(Codec::MessagePack.decode::<String>(header).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_float_comes_back_bit_for_bit(double: u64, single: u32) {
+        let (double, single) = (f64::from_bits(double), f32::from_bits(single));
+        for codec in BOTH {
+            if double.is_finite() {
+                let read: f64 = codec.decode(&codec.encode(&double).unwrap()).unwrap();
+                prop_assert_eq!(read.to_bits(), double.to_bits());
+            }
+            if single.is_finite() {
+                let read: f32 = codec.decode(&codec.encode(&single).unwrap()).unwrap();
+                prop_assert_eq!(read.to_bits(), single.to_bits());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_serde_writes_alike_reads_alike() {
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    struct Found {
+        value: Option<u8>,
+    }
+    for codec in BOTH {
+        let none = codec.encode(&Some(None::<u8>)).unwrap();
+        assert_eq!(codec.decode::<Option<Option<u8>>>(&none).unwrap(), None);
+        let wrapped = codec.encode(&Some(Found { value: None })).unwrap();
+        assert_eq!(codec.decode::<Option<Found>>(&wrapped).unwrap(), Some(Found { value: None }));
+        // A float that is no number is a miss or itself, never another number.
+        let no_number = codec.encode(&f64::NAN).unwrap();
+        assert!(codec.decode::<f64>(&no_number).map_or(codec == Codec::Json, f64::is_nan));
     }
 }
 
