@@ -276,8 +276,12 @@ fn who_waits_in_another_runtime_reads_for_itself_when_the_tasks_are_gone() {
     let (store, handle) = rig(Batching::new().threshold(0).batches(1));
     let gate = Gate::new();
     store.once("get_many", Act::Hold(Arc::clone(&gate)));
-    // The sender runs here, and is stuck.
-    let first = here.block_on(async { [read(&handle, "a"), read(&handle, "b")] });
+    // The sender runs here, and is stuck. One task reads both, or the first might be sent before the second is there.
+    let (reads, a, b) = (handle.clone(), key("a"), key("b"));
+    let first = here.spawn(async move {
+        let store = reads.guarded();
+        tokio::join!(store.get(&a), store.get(&b))
+    });
     here.block_on(gate.reached());
     let entered = there.enter();
     let waits = read(&handle, "c");
