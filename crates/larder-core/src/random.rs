@@ -71,6 +71,7 @@ pub trait Random: fmt::Debug + Send + Sync + 'static {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("a system that runs programs has randomness");
     }

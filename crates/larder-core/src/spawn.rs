@@ -57,6 +57,7 @@ impl Spawn for TokioSpawn {
 }
 
 /// Runs what blocks its thread, on one of the runtime's threads for that. A panic in it is an error.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
 pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R> {
     current()?.spawn_blocking(work).await.map_err(|error| {
         Error::new(ErrorKind::Load, "the loader panicked, or its runtime is shutting down").with_source(error)

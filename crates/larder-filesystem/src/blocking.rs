@@ -81,6 +81,7 @@ impl Blocking {
         self.run(&self.background, Duration::MAX, Effect::None, job).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     async fn run<T: Send + 'static>(
         &self,
         places: &Arc<Semaphore>,

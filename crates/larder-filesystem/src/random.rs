@@ -15,6 +15,7 @@ pub(crate) trait Random: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct OsRandom;
 
 impl Random for OsRandom {
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     fn nonce(&self) -> io::Result<Nonce> {
         let mut nonce = Nonce::default();
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;

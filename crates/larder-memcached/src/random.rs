@@ -15,6 +15,7 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     pub(crate) fn from_os() -> Result<Self> {
         let mut own = [0; 10];
         getrandom::fill(&mut own).map_err(|cause| {

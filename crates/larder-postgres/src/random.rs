@@ -14,6 +14,7 @@ pub(crate) trait Random: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct OsRandom;
 
 impl Random for OsRandom {
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     fn bits(&self) -> io::Result<i64> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;

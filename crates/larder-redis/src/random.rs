@@ -7,6 +7,7 @@ use larder_core::{Error, ErrorKind, Result};
 /// Twelve bytes that no other state of any key has.
 pub(crate) type Nonce = [u8; 12];
 
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
 fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| {
         Error::new(ErrorKind::Unavailable, "the operating system gives no random bytes").with_source(error)
