@@ -72,3 +72,18 @@ fn print_table(rows: &[Row]) {
 fn word(passed: bool) -> &'static str {
     if passed { "ok" } else { "FAILED" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::STEPS;
+
+    /// What runs here and what runs before a pull request is taken is one list.
+    #[test]
+    fn the_workflow_has_a_job_for_each_step() {
+        let workflow = include_str!("../../.github/workflows/ci.yml");
+        let listed = workflow.lines().find_map(|line| line.trim().strip_prefix("step: [")).unwrap();
+        let jobs: Vec<_> = listed.trim_end_matches(']').split(", ").collect();
+        let steps: Vec<_> = STEPS.iter().map(|(step, _)| *step).chain(["test"]).collect();
+        assert_eq!(jobs, steps);
+    }
+}
