@@ -13,7 +13,8 @@ libfuzzer_sys::fuzz_target!(|encoded: &str| {
     assert_eq!(key.as_str(), encoded);
     assert!(encoded.len() <= Key::MAX_LEN);
     assert!(encoded.starts_with(key.namespace()));
-    if let Some(text) = key.text() {
+    // Larder's own keys are in no namespace that a name makes.
+    if let Some(text) = key.text().filter(|_| key.namespace() != "1/~/") {
         // There is no second spelling: made from its parts again, it is the same.
         let mut namespace = Namespace::root();
         for name in key.namespace()["1/".len()..].split_terminator('/') {
