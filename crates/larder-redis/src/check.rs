@@ -7,7 +7,8 @@ use larder_core::{Error, ErrorKind, Result};
 
 use crate::{
     address::{self, Address, Host, Topology},
-    config::{ReadFrom, RedisStoreBuilder, Settings, TlsFiles},
+    config::{ReadFrom, RedisStoreBuilder},
+    settings::{Settings, TlsFiles},
     wire,
 };
 

@@ -19,10 +19,11 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
     address::{Address, Host, Topology},
-    config::{ReadFrom, Settings, TlsFiles},
+    config::ReadFrom,
     engine::Engine,
     lane::{Lane, ReadReplicas},
     replica,
+    settings::{Settings, TlsFiles},
 };
 
 /// What the client rests between two attempts to connect, in milliseconds: twice as long each time.

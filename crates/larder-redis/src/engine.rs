@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use crate::{
     address::Topology,
     command::{self, Command},
-    config::Settings,
     deadline::Deadline,
     error::{self, Effect},
     gate::Gate,
     lane::Lane,
     random::Nonces,
     send::failed,
+    settings::Settings,
     trust::Trust,
     wire::{Head, Mark},
 };

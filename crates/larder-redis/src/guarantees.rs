@@ -2,10 +2,7 @@
 
 use larder_core::{Guarantees, Hazard};
 
-use crate::{
-    address::Topology,
-    config::{ReadFrom, Settings},
-};
+use crate::{address::Topology, config::ReadFrom, settings::Settings};
 
 pub(crate) fn of(settings: &Settings, topology: &Topology) -> Guarantees {
     let distrusts = settings.distrusts;

@@ -21,10 +21,10 @@ use larder_core::{Clock as _, Error, Result, SystemClock};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use crate::{
-    config::Settings,
     deadline::Deadline,
     error::{self, Effect},
     replica::Replica,
+    settings::Settings,
     trust::Known,
 };
 

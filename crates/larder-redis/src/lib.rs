@@ -19,6 +19,7 @@ mod replica;
 mod rounds;
 mod scripts;
 mod send;
+mod settings;
 mod slots;
 mod store;
 mod survey;

@@ -18,7 +18,7 @@ use larder_core::{Clock as _, Result, Spawn as _, SystemClock, TokioSpawn};
 use tokio::sync::watch;
 
 use crate::{
-    command::Command, config::Settings, connect, deadline::Deadline, error::Effect, lane::Lane, random,
+    command::Command, connect, deadline::Deadline, error::Effect, lane::Lane, random, settings::Settings,
 };
 
 /// How often the primary is asked for its replicas.

@@ -13,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use crate::{address::Topology, config::TlsFiles};
+use crate::{address::Topology, settings::TlsFiles};
 
 fn unreadable(
     setting: &str,
