@@ -305,7 +305,7 @@ pub(crate) fn unconfirmed(why: impl Into<String>) -> Error {
 
 /// The error of a write whose answer is not one that it can have: it is the answer to something else.
 #[cold]
-fn confused(lane: &Lane) -> Error {
+pub(crate) fn confused(lane: &Lane) -> Error {
     lane.give_up_connection();
     unconfirmed("the answer is not one to this command; reconnecting")
 }

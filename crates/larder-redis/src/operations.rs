@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fred::types::Value as Answer;
 use futures_util::future;
-use larder_core::{Error, ErrorKind, Expiry, Key, Result, Value, Version};
+use larder_core::{Expiry, Key, Result, Value, Version};
 
 use crate::{
     command::{self, Command},
@@ -112,7 +112,7 @@ impl Engine {
             };
             let arguments = replacement(seen, entry, expiry, head.bytes());
             let won = self.run(lane, &deadline, &scripts::TAKE_OVER, &key, arguments).await?;
-            if won.as_i64() == Some(1) {
+            if is_done(lane, &won)? {
                 self.confirm(lane, &trust, &key, &deadline).await?;
                 return Ok(Some(head.version()));
             }
@@ -134,7 +134,7 @@ impl Engine {
         let Some(expected) = wire::expected(version, trust.mark) else { return Ok(None) };
         let arguments = replacement(expected, entry, expiry, head.bytes());
         let won = self.run(lane, &deadline, &scripts::REPLACE, &key, arguments).await?;
-        if won.as_i64() != Some(1) {
+        if !is_done(lane, &won)? {
             return Ok(None);
         }
         self.confirm(lane, &trust, &key, &deadline).await?;
@@ -152,11 +152,15 @@ impl Engine {
             Answer::from(command::millis_text(expiry)),
         ];
         let sum = self.run(lane, &deadline, &scripts::INCREMENT, &key, arguments).await?;
-        self.confirm(lane, &trust, &key, &deadline).await?;
         // The server answers with digits; a client may have made a number of them.
-        sum.as_i64()
-            .or_else(|| sum.as_str()?.parse().ok())
-            .ok_or_else(|| Error::new(ErrorKind::Ambiguous, "the server answered the count with no number"))
+        let sum = match sum {
+            Answer::Integer(sum) => Some(sum),
+            Answer::String(_) | Answer::Bytes(_) => sum.as_str().and_then(|digits| digits.parse().ok()),
+            _ => None,
+        };
+        let sum = sum.ok_or_else(|| engine::confused(lane))?;
+        self.confirm(lane, &trust, &key, &deadline).await?;
+        Ok(sum)
     }
 
     pub(crate) async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
@@ -170,11 +174,14 @@ impl Engine {
             None => ("PERSIST", None),
         };
         let touched = self.on_entry(lane, &deadline, &trust, Effect::Possible, name, &key, millis).await?;
-        let is_there = match touched.as_i64() {
-            Some(1) => true,
+        let is_there = match touched {
+            // Where only some entries are trusted: there is none.
+            Answer::Null if trust.mark.is_some() => false,
             // `PERSIST` answers 0 also where there was nothing to take away.
-            Some(0) if name == "PERSIST" => self.holds_entry(lane, key.clone(), &trust, &deadline).await?,
-            _ => false,
+            Answer::Integer(0) if name == "PERSIST" => {
+                self.holds_entry(lane, key.clone(), &trust, &deadline).await?
+            }
+            answer => is_done(lane, &answer)?,
         };
         self.confirm(lane, &trust, &key, &deadline).await?;
         Ok(is_there)
@@ -230,6 +237,15 @@ impl Engine {
             }
         }
         Err(error::restless())
+    }
+}
+
+/// What a command that changed one thing or nothing answers.
+fn is_done(lane: &Lane, answer: &Answer) -> Result<bool> {
+    match answer {
+        Answer::Integer(1) => Ok(true),
+        Answer::Integer(0) => Ok(false),
+        _ => Err(engine::confused(lane)),
     }
 }
 
