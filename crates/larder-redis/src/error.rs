@@ -1,6 +1,9 @@
 //! From what the client and the server say to what a caller can act on.
 
-use fred::error::{Error as Said, ErrorKind as Kind};
+use fred::{
+    error::{Error as Said, ErrorKind as Kind},
+    types::config::{ConnectionConfig, ReconnectError},
+};
 use larder_core::{Error, ErrorKind};
 
 /// Whether a command whose answer is missing may have changed something.
@@ -15,6 +18,43 @@ pub(crate) fn failed(said: &Said, effect: Effect) -> Error {
     let (kind, message, retryable) =
         refusal(said.details(), effect).or_else(|| unsent(said)).unwrap_or_else(|| lost(said.kind(), effect));
     Error::new(kind, message).with_retryable(retryable).with_source(without_arguments(said))
+}
+
+/// The answers for which the client gives a connection up. It hands such an answer to everything in flight there, as if it were each
+/// one's own, though the server may do the rest of it. Our own client has none but `CLUSTERDOWN`; an application's may.
+#[derive(Debug)]
+pub(crate) struct HandedAround {
+    words: Vec<&'static str>,
+    logins: bool,
+}
+
+impl HandedAround {
+    pub(crate) fn by(connection: &ConnectionConfig) -> Self {
+        let word = |error: &ReconnectError| match error {
+            ReconnectError::ClusterDown => "CLUSTERDOWN",
+            ReconnectError::Loading => "LOADING",
+            ReconnectError::MasterDown => "MASTERDOWN",
+            ReconnectError::ReadOnly => "READONLY",
+            ReconnectError::Misconf => "MISCONF",
+            ReconnectError::Busy => "BUSY",
+            ReconnectError::NoReplicas => "NOREPLICAS",
+            ReconnectError::Custom(word) => word,
+        };
+        Self {
+            words: connection.reconnect_errors.iter().map(word).collect(),
+            logins: connection.reconnect_on_auth_error,
+        }
+    }
+
+    /// The error of a write that was given such an answer.
+    pub(crate) fn error(&self, said: &Said) -> Option<Error> {
+        let is_handed_around = self.words.iter().any(|word| said.details().starts_with(word))
+            || self.logins && *said.kind() == Kind::Auth;
+        is_handed_around.then(|| {
+            let why = "the connection was given up for this answer, perhaps to another command; the write may have run";
+            Error::new(ErrorKind::Ambiguous, why).with_source(without_arguments(said))
+        })
+    }
 }
 
 /// The error of a command that was never sent, because there is no connection; and why there is none.

@@ -22,7 +22,7 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use crate::{
     deadline::Deadline,
-    error::{self, Effect},
+    error::{self, Effect, HandedAround},
     replica::Replica,
     settings::Settings,
     trust::Known,
@@ -40,6 +40,7 @@ pub(crate) struct Lane {
     replicas: Option<ReadReplicas>,
     reconnects: Mutex<Counted>,
     errors: Mutex<Heard>,
+    pub(crate) handed_around: HandedAround,
     /// The count of connections at which the last one was given up by force.
     forced: AtomicU64,
     /// Since when nothing is answered, in nanoseconds; 0: everything is.
@@ -101,6 +102,7 @@ impl Lane {
             read,
             reconnects: Mutex::new(Counted { before: 0, receiver: client.reconnect_rx() }),
             errors: Mutex::new(Heard { receiver: client.error_rx(), last: None }),
+            handed_around: HandedAround::by(client.connection_config()),
             forced: AtomicU64::new(u64::MAX),
             silent_since: AtomicU64::new(0),
             clock,

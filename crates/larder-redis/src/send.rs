@@ -166,5 +166,9 @@ pub(crate) fn failed(lane: &Lane, said: &fred::error::Error, effect: Effect) -> 
     if is_no_answer || error::first_word(said.details()) == "READONLY" {
         lane.give_up_connection();
     }
-    error::failed(said, effect)
+    let in_doubt = match effect {
+        Effect::None => None,
+        Effect::Possible => lane.handed_around.error(said),
+    };
+    in_doubt.unwrap_or_else(|| error::failed(said, effect))
 }

@@ -64,6 +64,8 @@ impl RedisStore {
     /// refuses others. With a `default_command_timeout`, its `replica.ignore_reconnection_errors` must be false (except in a cluster):
     /// fred asks for the replicas on each new connection, and a late answer is taken for the one to the next command. In a cluster, its `max_redirections` must be 0 too: following a key that is on its way to another server, fred
     /// mixes up the answers on a connection. The store follows keys itself.
+    /// A write is [`Ambiguous`](larder_core::ErrorKind::Ambiguous) when it is refused with one of its `reconnect_errors`, which are `LOADING` and `READONLY` by
+    /// default: fred gives such an answer to everything in flight.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -7,7 +7,14 @@ use std::{
 };
 
 use larder_core::{CacheStore, ErrorKind, Expiry, Result, Value, Version};
-use larder_redis::RedisStore;
+use larder_redis::{
+    RedisStore,
+    fred::{
+        clients::Pool,
+        interfaces::ClientLike as _,
+        types::config::{Config, ReconnectPolicy},
+    },
+};
 
 use super::{FAR, bytes, fake::Fake, key};
 
@@ -69,6 +76,43 @@ async fn read_only_makes_it_connect_anew() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("it did not connect anew");
+}
+
+/// By its defaults the client gives a connection up for such an answer, and hands it to everything in flight there. The server may have done
+/// the rest by then, or do it yet.
+#[tokio::test]
+async fn a_refusal_that_a_client_hands_around_leaves_a_write_in_doubt() {
+    for (refusal, is_handed_around) in [
+        ("-LOADING Redis is loading the dataset in memory\r\n", true),
+        ("-READONLY You can't write against a read only replica.\r\n", true),
+        ("-OOM command not allowed when used memory > 'maxmemory'.\r\n", false),
+    ] {
+        let late = |words: &[String]| Duration::from_millis(if words[0] == "SET" { 200 } else { 0 });
+        let fake = Fake::slow(late, move |words| match words[0].as_str() {
+            "SET" => Some(refusal),
+            _ => Some("$1\r\n1\r\n"),
+        })
+        .await;
+        let policy = ReconnectPolicy::new_exponential(0, 50, 500, 2);
+        let pool = Pool::new(Config::from_url(&fake.url).unwrap(), None, None, Some(policy), 1).unwrap();
+        pool.connect();
+        let store = super::patient(RedisStore::from_client(pool.clone())).build().unwrap();
+        store.increment(&key("warm"), 1, FAR).await.unwrap();
+        let (set, counted) = (key("refused"), key("counted"));
+        let (set, counted) =
+            tokio::join!(store.set(&set, bytes("value"), FAR), store.increment(&counted, 1, FAR));
+        let set = set.unwrap_err();
+        if is_handed_around {
+            assert_eq!((set.kind(), set.is_retryable()), (ErrorKind::Ambiguous, false), "{set}");
+            let counted = counted.unwrap_err();
+            assert_eq!((counted.kind(), counted.is_retryable()), (ErrorKind::Ambiguous, false), "{counted}");
+            assert!(counted.source().is_some());
+        } else {
+            assert_eq!(set.kind(), ErrorKind::Overloaded, "{set}");
+            assert_eq!(counted.unwrap(), 1);
+        }
+        pool.quit().await.unwrap();
+    }
 }
 
 /// The client sends what was in flight again, by its defaults: a counter then counts twice.
