@@ -141,7 +141,7 @@ impl Engine {
     }
 
     pub(crate) async fn set_many(&self, entries: Vec<(Key, Value, Expiry)>) -> Vec<Result<()>> {
-        let (lane, deadline) = (self.write_lane(), self.deadline());
+        let deadline = self.deadline();
         // Of entries with one key only the last one is sent: a redirected one would otherwise come after it.
         let mut last: HashMap<&str, usize, RandomState> = HashMap::default();
         for (at, (key, ..)) in entries.iter().enumerate() {
@@ -155,7 +155,7 @@ impl Engine {
                     return Ok(());
                 }
                 let _inside = self.gate.enter(1)?;
-                self.set(lane, key, value, *expiry, deadline).await
+                self.set(key, value, *expiry, deadline).await
             }
         });
         let writes: Vec<_> = writes.collect();
@@ -171,12 +171,13 @@ impl Engine {
     }
 
     pub(crate) async fn delete_many(&self, keys: &[Key]) -> Vec<Result<bool>> {
-        let (lane, deadline) = (self.write_lane(), self.deadline());
+        let deadline = self.deadline();
         let deletes = keys.iter().map(|key| {
             let deadline = &deadline;
             async move {
                 let _inside = self.gate.enter(1)?;
-                self.remove(lane, self.key(key), deadline).await
+                let key = self.key(key);
+                self.remove(self.write_lane(&key), key.clone(), deadline).await
             }
         });
         let deletes: Vec<_> = deletes.collect();
@@ -196,15 +197,9 @@ impl Engine {
         self.remove(lane, key, deadline).await.map(drop)
     }
 
-    async fn set(
-        &self,
-        lane: &Lane,
-        key: &Key,
-        value: &Value,
-        expiry: Expiry,
-        deadline: &Deadline<'_>,
-    ) -> Result<()> {
+    async fn set(&self, key: &Key, value: &Value, expiry: Expiry, deadline: &Deadline<'_>) -> Result<()> {
         let key: Bytes = self.key(key);
+        let lane = self.write_lane(&key);
         if expiry.is_past() {
             return self.set_past(lane, key, value, deadline).await;
         }

@@ -239,7 +239,7 @@ impl RedisStoreBuilder {
     }
 
     /// How many connections to each server. 1 to 64; default: 1, which is fastest on few processors, because it is
-    /// shared by pipelining.
+    /// shared by pipelining. All writes to a key go over one of them.
     ///
     /// ```
     /// let builder = larder_redis::RedisStore::builder("redis://localhost").connections(2);

@@ -10,6 +10,7 @@ use fred::{
     clients::{Client, WithOptions},
     interfaces::KeysInterface as _,
     types::{Expiration, Value as Answer},
+    util::redis_keyslot,
 };
 use larder_core::{Error, ErrorKind, Expiry, Key, Result, SystemClock, Value};
 use tokio::sync::watch;
@@ -72,7 +73,7 @@ impl Engine {
         Deadline::after(&*self.clock, self.settings.operation_timeout)
     }
 
-    /// The lane of the next operation.
+    /// The lane of the next operation that changes nothing.
     #[inline]
     pub(crate) fn lane(&self) -> &Lane {
         match self.lanes.as_slice() {
@@ -81,10 +82,19 @@ impl Engine {
         }
     }
 
-    /// The lane of the next write.
+    /// The lane of all writes to a key. Over another one, the removal of a write that was never answered could come before it.
     #[inline]
-    pub(crate) fn write_lane(&self) -> &Lane {
-        self.waiting.as_ref().unwrap_or_else(|| self.lane())
+    pub(crate) fn write_lane(&self, key: &[u8]) -> &Lane {
+        match (&self.waiting, self.lanes.as_slice()) {
+            (Some(waiting), _) => waiting,
+            (None, [one]) => one,
+            (None, lanes) => &lanes[usize::from(redis_keyslot(key)) % lanes.len()],
+        }
+    }
+
+    /// The lanes of all writes.
+    pub(crate) fn write_lanes(&self) -> &[Lane] {
+        self.waiting.as_ref().map_or(self.lanes.as_slice(), std::slice::from_ref)
     }
 
     /// The key as the server knows it.

@@ -1,7 +1,7 @@
 //! What the operations on one key are in commands and scripts.
 
 use bytes::Bytes;
-use fred::types::Value as Answer;
+use fred::types::{Value as Answer, config::Server};
 use futures_util::future;
 use larder_core::{Expiry, Key, Result, Value, Version};
 
@@ -93,7 +93,8 @@ impl Engine {
     }
 
     pub(crate) async fn add(&self, key: &Key, value: &Value, expiry: Expiry) -> Result<Option<Version>> {
-        let (lane, deadline, key) = (self.write_lane(), self.deadline(), self.key(key));
+        let (key, deadline) = (self.key(key), self.deadline());
+        let lane = self.write_lane(&key);
         for _ in 0..TRIES {
             if !expiry.is_past()
                 && let Some(head) = self.store(lane, key.clone(), value, expiry, true, &deadline).await?
@@ -128,7 +129,8 @@ impl Engine {
         value: &Value,
         expiry: Expiry,
     ) -> Result<Option<Version>> {
-        let (lane, deadline, key) = (self.write_lane(), self.deadline(), self.key(key));
+        let (key, deadline) = (self.key(key), self.deadline());
+        let lane = self.write_lane(&key);
         let trust = self.trust(lane, &deadline).await?;
         let (head, entry) = self.entry(trust.mark, value)?;
         let Some(expected) = wire::expected(version, trust.mark) else { return Ok(None) };
@@ -142,7 +144,8 @@ impl Engine {
     }
 
     pub(crate) async fn increment(&self, key: &Key, delta: i64, expiry: Expiry) -> Result<i64> {
-        let (lane, deadline, key) = (self.write_lane(), self.deadline(), self.key(key));
+        let (key, deadline) = (self.key(key), self.deadline());
+        let lane = self.write_lane(&key);
         let trust = self.trust(lane, &deadline).await?;
         let head = wire::Head::new(trust.mark, self.nonces.next());
         let arguments = vec![
@@ -164,7 +167,8 @@ impl Engine {
     }
 
     pub(crate) async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        let (lane, deadline, key) = (self.write_lane(), self.deadline(), self.key(key));
+        let (key, deadline) = (self.key(key), self.deadline());
+        let lane = self.write_lane(&key);
         if expiry.is_past() {
             return self.remove(lane, key, &deadline).await;
         }
@@ -220,18 +224,26 @@ impl Engine {
     }
 
     pub(crate) async fn ping(&self) -> Result<()> {
-        let (lane, deadline) = (self.lane(), self.deadline());
-        lane.ready(Effect::None, &deadline).await?;
-        if !self.topology.is_cluster() {
-            return self.exec(lane, Effect::None, &deadline, Command::bare("PING")).await.map(drop);
-        }
+        self.ping_over(self.lane(), &self.deadline()).await
+    }
+
+    /// Asks the server, or all primaries of a cluster, to answer: whatever was sent over these connections before has run then.
+    pub(crate) async fn ping_over(&self, lane: &Lane, deadline: &Deadline<'_>) -> Result<()> {
         for _ in 0..TRIES {
-            let primaries = survey::primaries(lane);
-            if primaries.is_empty() {
+            lane.ready(Effect::None, deadline).await?;
+            let servers = if self.topology.is_cluster() {
+                survey::primaries(lane).into_iter().map(Some).collect()
+            } else {
+                vec![None]
+            };
+            if servers.is_empty() {
                 return Err(lane.down());
             }
-            let ping = |server| self.exec_at(lane, &deadline, Some(server), Command::bare("PING"));
-            let answers = future::try_join_all(primaries.iter().map(ping)).await?;
+            let ping = |server: &Option<Server>| {
+                let server = server.clone();
+                async move { self.exec_at(lane, deadline, server.as_ref(), Command::bare("PING")).await }
+            };
+            let answers = future::try_join_all(servers.iter().map(ping)).await?;
             if answers.iter().all(Option::is_some) {
                 return Ok(());
             }

@@ -123,7 +123,8 @@ impl CacheStore for RedisStore {
     async fn set(&self, key: &Key, value: Value, expiry: Expiry) -> Result<()> {
         let engine = &*self.engine;
         let _inside = engine.gate.enter(1)?;
-        let (lane, key) = (engine.write_lane(), engine.key(key));
+        let key = engine.key(key);
+        let lane = engine.write_lane(&key);
         if expiry.is_past() {
             return Box::pin(engine.set_past(lane, key, &value, &engine.deadline())).await;
         }
@@ -133,7 +134,8 @@ impl CacheStore for RedisStore {
     async fn delete(&self, key: &Key) -> Result<bool> {
         let engine = &*self.engine;
         let _inside = engine.gate.enter(1)?;
-        engine.remove(engine.write_lane(), engine.key(key), &engine.deadline()).await
+        let key = engine.key(key);
+        engine.remove(engine.write_lane(&key), key.clone(), &engine.deadline()).await
     }
 
     fn guarantees(&self) -> Guarantees {

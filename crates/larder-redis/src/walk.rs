@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use fred::types::config::Server;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future, stream};
 use larder_core::{Key, Namespace, Result};
 
 use crate::{
@@ -39,7 +39,11 @@ impl Engine {
 
     /// Removes what is in a namespace.
     pub(crate) async fn clear(&self, namespace: &Namespace) -> Result<()> {
-        let (lane, deadline) = (self.write_lane(), self.scan_deadline());
+        let (lanes, deadline) = (self.write_lanes(), self.scan_deadline());
+        let (lane, others) = lanes.split_first().expect("a store has at least one connection");
+        // So what was written over them and never answered is there before it is looked for.
+        let step = Deadline::after(self.clock(), self.step_time(&deadline));
+        future::try_join_all(others.iter().map(|other| self.ping_over(other, &step))).await?;
         let mut rounds = Rounds::new(self, lane, namespace, &deadline);
         while let Some(mut walk) = rounds.next().await? {
             loop {

@@ -1,14 +1,18 @@
 //! Connections that are lost, that are too few, and that are not needed any more.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
-use larder_core::{CacheStore, ErrorKind, Result, Value};
+use larder_core::{CacheStore, ErrorKind, Key, Result, Value, Version};
 use larder_redis::{
     RedisStore,
     fred::{
         clients::Pool,
         interfaces::ClientLike as _,
         types::config::{Config, ReconnectPolicy},
+        util::redis_keyslot,
     },
 };
 
@@ -86,7 +90,7 @@ async fn it_comes_back_after_every_lost_connection() {
     }
 }
 
-async fn text_or_none(store: &RedisStore, key: &larder_core::Key) -> Option<String> {
+async fn text_or_none(store: &RedisStore, key: &Key) -> Option<String> {
     match store.get(key).await {
         Ok(Some(Value::Bytes(bytes))) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
         Ok(other) => panic!("{other:?}"),
@@ -156,8 +160,7 @@ async fn over_the_bound_it_refuses_and_recovers() {
 async fn callers_that_go_away_mix_nothing_up_and_leak_nothing() {
     let (store, operator) = (in_database(13), Operator::new().await);
     let namespace = super::namespace("storm");
-    let keys: Vec<_> =
-        (0..64).map(|number| larder_core::Key::new(&namespace, &number.to_string()).unwrap()).collect();
+    let keys: Vec<_> = (0..64).map(|number| Key::new(&namespace, &number.to_string()).unwrap()).collect();
     for key in &keys {
         store.set(key, bytes(key.as_str()), FAR).await.unwrap();
     }
@@ -224,4 +227,80 @@ async fn a_silent_connection_is_given_up() {
     while store.ping(0).await.is_err() {
         assert!(start.elapsed() < Duration::from_secs(10), "it does not come back");
     }
+}
+
+/// Which of two connections a key's writes go over.
+fn way(key: &Key) -> usize {
+    usize::from(redis_keyslot(key.as_str().as_bytes())) % 2
+}
+
+/// What is written and removed over two connections may come in another order.
+#[tokio::test]
+async fn all_writes_to_a_key_go_over_one_connection() {
+    let fake = Fake::new(|words| match words[0].as_str() {
+        "SET" => Some("+OK\r\n"),
+        _ => Some(":1\r\n"),
+    })
+    .await;
+    let store = patient(RedisStore::builder(&fake.url)).connections(4).build().unwrap();
+    let namespace = super::namespace("ways");
+    let keys: Vec<Key> = (0..16).map(|number| Key::new(&namespace, &number.to_string()).unwrap()).collect();
+    let version = Version::new(b"\x01twelve bytes").unwrap();
+    for _ in 0..2 {
+        let entries = keys.iter().map(|key| (key.clone(), bytes("value"), FAR)).collect();
+        assert!(store.set_many(entries).await.iter().all(Result::is_ok));
+        for key in &keys {
+            store.set(key, bytes("value"), FAR).await.unwrap();
+            store.add(key, bytes("value"), FAR).await.unwrap();
+            store.replace(key, &version, bytes("value"), FAR).await.unwrap();
+            store.increment(key, 1, FAR).await.unwrap();
+            store.touch(key, FAR).await.unwrap();
+            store.delete(key).await.unwrap();
+        }
+        assert!(store.delete_many(&keys).await.iter().all(Result::is_ok));
+    }
+    let seen = fake.seen.lock().unwrap();
+    let mut ways = HashSet::new();
+    for key in &keys {
+        let of_key = |words: &Vec<String>| words.iter().any(|word| word == key.as_str());
+        let over: Vec<usize> = seen
+            .commands
+            .iter()
+            .zip(&seen.over)
+            .filter(|(words, _)| of_key(words))
+            .map(|(_, over)| *over)
+            .collect();
+        assert!(over.len() >= 16 && over.iter().all(|way| *way == over[0]), "{over:?}");
+        ways.insert(over[0]);
+    }
+    assert!(ways.len() > 1, "all of them go over {ways:?}");
+}
+
+/// One that was never answered may still be on its way, over another connection than the one that looks for keys.
+#[tokio::test]
+async fn a_clear_comes_after_what_was_written_over_other_connections() {
+    let rest = |words: &[String]| Duration::from_millis(if words[0] == "SET" { 600 } else { 0 });
+    let fake = Fake::slow(rest, |words| match words[0].as_str() {
+        "SET" => Some("+OK\r\n"),
+        "SCAN" => Some("*2\r\n$1\r\n0\r\n*0\r\n"),
+        _ => Some("$-1\r\n"),
+    })
+    .await;
+    let builder = RedisStore::builder(&fake.url).connections(2);
+    let store = builder.operation_timeout(Duration::from_millis(200)).build().unwrap();
+    let namespace = super::namespace("behind");
+    let mut keys = (0..).map(|number| Key::new(&namespace, &number.to_string()).unwrap());
+    let keys = [keys.find(|key| way(key) == 0).unwrap(), keys.find(|key| way(key) == 1).unwrap()];
+    for key in &keys {
+        while store.get(key).await.is_err() {}
+    }
+    for key in &keys {
+        let error = store.set(key, bytes("value"), FAR).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{error}");
+    }
+    store.clear(&namespace).await.unwrap();
+    let seen = fake.seen.lock().unwrap();
+    let order: Vec<&str> =
+        seen.commands.iter().map(|words| words[0].as_str()).filter(|name| *name != "GET").collect();
+    assert_eq!(order, ["SET", "SET", "SCAN"]);
 }

@@ -24,6 +24,8 @@ pub(crate) const BYE: &str = "and bye";
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) commands: Vec<Vec<String>>,
+    /// Over which connection each of the commands came.
+    pub(crate) over: Vec<usize>,
     pub(crate) connections: usize,
     /// What it tells: whether it is a replica, and the ports of its own replicas.
     pub(crate) is_replica: bool,
@@ -72,8 +74,10 @@ impl Fake {
         let shared = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                let number = shared.lock().unwrap().connections;
                 shared.lock().unwrap().connections += 1;
-                tokio::spawn(serve(stream, Arc::clone(&delays), Arc::clone(&answers), Arc::clone(&shared)));
+                let (delays, answers) = (Arc::clone(&delays), Arc::clone(&answers));
+                tokio::spawn(serve(stream, number, delays, answers, Arc::clone(&shared)));
             }
         });
         Self { url, seen, task }
@@ -112,6 +116,7 @@ impl Drop for Fake {
 
 async fn serve(
     stream: TcpStream,
+    number: usize,
     delays: Arc<Delays>,
     answers: Arc<Answers>,
     seen: Arc<Mutex<Seen>>,
@@ -119,10 +124,10 @@ async fn serve(
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
-        let count = number(&mut reader).await?;
+        let count = length(&mut reader).await?;
         let mut words = Vec::new();
         for _ in 0..count {
-            let length = number(&mut reader).await?;
+            let length = length(&mut reader).await?;
             let mut word = vec![0; length + 2];
             reader.read_exact(&mut word).await.ok()?;
             words.push(String::from_utf8_lossy(&word[..length]).into_owned());
@@ -135,7 +140,9 @@ async fn serve(
             "ROLE" => Some(seen.lock().unwrap().role().into()),
             _ => {
                 let answer = answers(&words).map(Cow::Borrowed);
-                seen.lock().unwrap().commands.push(words);
+                let mut seen = seen.lock().unwrap();
+                seen.commands.push(words);
+                seen.over.push(number);
                 answer
             }
         };
@@ -155,7 +162,7 @@ async fn serve(
 }
 
 /// The number of a line like `*3` or `$5`.
-async fn number(reader: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> Option<usize> {
+async fn length(reader: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> Option<usize> {
     let mut line = String::new();
     reader.read_line(&mut line).await.ok()?;
     line.get(1..)?.trim().parse().ok()
