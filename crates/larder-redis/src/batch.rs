@@ -38,7 +38,7 @@ fn served(answer: Answer, trust: &Trust) -> Option<Value> {
 
 impl Engine {
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<Result<Option<Value>>> {
-        let (lane, deadline) = (self.lane(), self.deadline());
+        let (lane, deadline) = (&*self.lane(), self.deadline());
         for _ in 0..3 {
             let trust = match self.trust(lane, &deadline).await {
                 Ok(trust) => trust,
@@ -177,7 +177,7 @@ impl Engine {
             async move {
                 let _inside = self.gate.enter(1)?;
                 let key = self.key(key);
-                self.remove(self.write_lane(&key), key.clone(), deadline).await
+                self.remove(&self.write_lane(&key), key.clone(), deadline).await
             }
         });
         let deletes: Vec<_> = deletes.collect();
@@ -199,7 +199,7 @@ impl Engine {
 
     async fn set(&self, key: &Key, value: &Value, expiry: Expiry, deadline: &Deadline<'_>) -> Result<()> {
         let key: Bytes = self.key(key);
-        let lane = self.write_lane(&key);
+        let lane = &*self.write_lane(&key);
         if expiry.is_past() {
             return self.set_past(lane, key, value, deadline).await;
         }

@@ -1,10 +1,15 @@
 //! The clients, as a cache needs them, and the tasks that keep them going.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use fred::{
     clients::{Client, Pool},
-    interfaces::ClientLike as _,
     types::{
         RespVersion,
         config::{
@@ -13,15 +18,15 @@ use fred::{
         },
     },
 };
-use futures_util::future;
-use larder_core::{Clock as _, Result, Spawn as _, SystemClock, TokioSpawn, async_trait};
-use tokio::{sync::watch, task::AbortHandle};
+use larder_core::{Result, Spawn as _, SystemClock, TokioSpawn, async_trait};
+use tokio::sync::watch;
 
 use crate::{
     address::{Address, Host, Topology},
     config::ReadFrom,
     engine::Engine,
     lane::{Lane, ReadReplicas},
+    place::{Care, Place, keep_running},
     replica,
     settings::{Settings, TlsFiles},
 };
@@ -31,6 +36,8 @@ const SHORTEST_REST: u32 = 10;
 const LONGEST_REST: u32 = 500;
 /// What is added at random, so that not all clients come at once.
 const JITTER: u32 = 20;
+/// How long a client may look for the primary behind Sentinel.
+const LONGEST_DOWN: Duration = Duration::from_secs(3);
 
 /// Uses no replica: reads go to the primary.
 struct NoReplicas;
@@ -53,20 +60,27 @@ pub(crate) fn open(
     let topology = address.topology.clone();
     let config = client_config(address, files, sentinel)?;
     let (running, ended) = watch::channel(());
+    let care = care(&settings, &topology);
     let lane = || {
-        let client = client(&config, &settings);
         let replicas = replicas(&settings, &topology);
-        // It listens before the client runs: no connection goes uncounted.
-        let lane = Lane::new(client, &settings, Arc::clone(clock), replicas.clone());
-        let task = keep_running(lane.client().clone(), Arc::clone(clock), ended.clone());
+        let (another, made) = ((config.clone(), settings.clone(), replicas.clone()), AtomicUsize::new(0));
+        let another_clock = Arc::clone(clock);
+        let another = move || {
+            let (config, settings, replicas) = &another;
+            let config = rotated(config, made.fetch_add(1, Ordering::Relaxed));
+            // It listens before the client runs: no connection goes uncounted.
+            Lane::new(client(&config, settings), settings, Arc::clone(&another_clock), replicas.clone())
+        };
+        let place = Arc::new(Place::new(another()));
+        let task = keep_running(Arc::clone(&place), care, another, Arc::clone(clock), ended.clone());
         TokioSpawn.spawn(Box::pin(task))?;
         if let Some(ReadReplicas::Of(replica)) = replicas {
-            let (primary, clock) = (lane.client().clone(), Arc::clone(clock));
+            let (primary, clock) = (Arc::clone(&place), Arc::clone(clock));
             let task =
                 replica::follow(primary, replica, config.clone(), settings.clone(), clock, ended.clone());
             TokioSpawn.spawn(Box::pin(task))?;
         }
-        Ok(lane)
+        Ok(place)
     };
     let lanes = (0..settings.connections).map(|_| lane()).collect::<Result<Vec<_>>>()?;
     let waiting = if settings.wait_replicas > 0 { Some(lane()?) } else { None };
@@ -81,9 +95,33 @@ pub(crate) fn adopt(
     clock: &Arc<SystemClock>,
 ) -> Result<Engine> {
     let replicas = replicas(&settings, &topology);
-    let lane = |client: &Client| Lane::new(client.clone(), &settings, Arc::clone(clock), replicas.clone());
+    let lane = |client: &Client| {
+        let lane = Lane::new(client.clone(), &settings, Arc::clone(clock), replicas.clone());
+        Arc::new(Place::new(lane))
+    };
     let lanes = pool.clients().iter().map(lane).collect();
     Engine::new(settings, topology, Arc::clone(clock), lanes, None, None)
+}
+
+/// When clients are given up. One server is waited for, however long: what was written to it comes in order over one connection.
+fn care(settings: &Settings, topology: &Topology) -> Care {
+    match topology {
+        Topology::Alone(_) | Topology::Unix(_) => Care::NONE,
+        Topology::Cluster(_) => Care { when_deaf: true, when_down: None },
+        Topology::Sentinel { .. } => {
+            Care { when_deaf: true, when_down: Some(LONGEST_DOWN.max(settings.connect_timeout * 3)) }
+        }
+    }
+}
+
+/// The same with another sentinel first.
+fn rotated(config: &Config, by: usize) -> Config {
+    let mut config = config.clone();
+    if let ServerConfig::Sentinel { hosts, .. } = &mut config.server {
+        let first = by % hosts.len().max(1);
+        hosts.rotate_left(first);
+    }
+    config
 }
 
 /// From which replicas a new lane is to read.
@@ -181,30 +219,4 @@ pub(crate) fn client(config: &Config, settings: &Settings) -> Client {
     let mut policy = ReconnectPolicy::new_exponential(0, SHORTEST_REST, LONGEST_REST, 2);
     policy.set_jitter(JITTER);
     Client::new(config.clone(), Some(performance), Some(connection), Some(policy))
-}
-
-/// A task of the client, ended with whoever waits for it.
-struct Running(AbortHandle);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Keeps a client connecting until the store is gone. The client's own task ends at an answer that it takes for the
-/// last word (and at some inner errors); the server may say something else the next time.
-pub(crate) async fn keep_running(client: Client, clock: Arc<SystemClock>, mut ended: watch::Receiver<()>) {
-    let connecting = async {
-        loop {
-            let task = client.connect();
-            let _running = Running(task.abort_handle());
-            // How it ended is in the client's errors, where operations look for it.
-            let _ = task.await;
-            clock.sleep(Duration::from_millis(u64::from(LONGEST_REST))).await;
-        }
-    };
-    // Fails when the sender is dropped: with the store.
-    let closed = std::pin::pin!(ended.changed());
-    future::select(std::pin::pin!(connecting), closed).await;
 }

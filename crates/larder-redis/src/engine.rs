@@ -22,6 +22,7 @@ use crate::{
     error::{self, Effect},
     gate::Gate,
     lane::Lane,
+    place::Place,
     random::Nonces,
     send::failed,
     settings::Settings,
@@ -35,9 +36,9 @@ pub(crate) struct Engine {
     pub(crate) gate: Gate,
     pub(crate) nonces: Nonces,
     clock: Arc<SystemClock>,
-    lanes: Vec<Lane>,
+    lanes: Vec<Arc<Place>>,
     /// A connection of its own for writes that wait for replicas: the server answers nothing else on it meanwhile.
-    waiting: Option<Lane>,
+    waiting: Option<Arc<Place>>,
     next: AtomicUsize,
     /// Dropped with the engine: then the connections close, and the tasks behind them end.
     _running: Option<watch::Sender<()>>,
@@ -48,8 +49,8 @@ impl Engine {
         settings: Settings,
         topology: Topology,
         clock: Arc<SystemClock>,
-        lanes: Vec<Lane>,
-        waiting: Option<Lane>,
+        lanes: Vec<Arc<Place>>,
+        waiting: Option<Arc<Place>>,
         running: Option<watch::Sender<()>>,
     ) -> Result<Self> {
         Ok(Self {
@@ -75,26 +76,27 @@ impl Engine {
 
     /// The lane of the next operation that changes nothing.
     #[inline]
-    pub(crate) fn lane(&self) -> &Lane {
+    pub(crate) fn lane(&self) -> Arc<Lane> {
         match self.lanes.as_slice() {
-            [one] => one,
-            lanes => &lanes[self.next.fetch_add(1, Ordering::Relaxed) % lanes.len()],
+            [one] => one.lane(),
+            lanes => lanes[self.next.fetch_add(1, Ordering::Relaxed) % lanes.len()].lane(),
         }
     }
 
     /// The lane of all writes to a key. Over another one, the removal of a write that was never answered could come before it.
     #[inline]
-    pub(crate) fn write_lane(&self, key: &[u8]) -> &Lane {
+    pub(crate) fn write_lane(&self, key: &[u8]) -> Arc<Lane> {
         match (&self.waiting, self.lanes.as_slice()) {
-            (Some(waiting), _) => waiting,
-            (None, [one]) => one,
-            (None, lanes) => &lanes[usize::from(redis_keyslot(key)) % lanes.len()],
+            (Some(waiting), _) => waiting.lane(),
+            (None, [one]) => one.lane(),
+            (None, lanes) => lanes[usize::from(redis_keyslot(key)) % lanes.len()].lane(),
         }
     }
 
     /// The lanes of all writes.
-    pub(crate) fn write_lanes(&self) -> &[Lane] {
-        self.waiting.as_ref().map_or(self.lanes.as_slice(), std::slice::from_ref)
+    pub(crate) fn write_lanes(&self) -> Vec<Arc<Lane>> {
+        let places = self.waiting.as_ref().map_or(self.lanes.as_slice(), std::slice::from_ref);
+        places.iter().map(|place| place.lane()).collect()
     }
 
     /// The key as the server knows it.

@@ -16,8 +16,11 @@ use fred::{
     interfaces::{ClientLike as _, EventInterface as _},
     types::config::{Options, Server},
 };
-use futures_util::{FutureExt as _, future};
-use larder_core::{Clock as _, Error, Result, SystemClock};
+use futures_util::{
+    FutureExt as _,
+    future::{self, BoxFuture},
+};
+use larder_core::{Clock as _, Error, Result, SystemClock, Timestamp};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use crate::{
@@ -32,6 +35,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(20);
 /// How often the client may send a read again.
 const READ_ATTEMPTS: u32 = 2;
+/// How long the client may take until it does what it was told.
+const DEAF: Duration = Duration::from_secs(1);
 
 pub(crate) struct Lane {
     client: Client,
@@ -45,6 +50,8 @@ pub(crate) struct Lane {
     forced: AtomicU64,
     /// Since when nothing is answered, in nanoseconds; 0: everything is.
     silent_since: AtomicU64,
+    /// That it is to connect anew because of that.
+    told: Mutex<Option<Told>>,
     clock: Arc<SystemClock>,
     /// How long nothing may be answered.
     patience: Duration,
@@ -71,6 +78,34 @@ struct Counted {
 struct Heard {
     receiver: Receiver<(Said, Option<Server>)>,
     last: Option<Said>,
+}
+
+/// That a client was told to connect anew.
+struct Told {
+    when: Timestamp,
+    /// Ends when it has tried to.
+    under_way: Option<BoxFuture<'static, ()>>,
+}
+
+impl Told {
+    fn now(client: &Client, when: Timestamp) -> Self {
+        let client = client.clone();
+        let connecting = async move {
+            // What comes of it the next operations see.
+            let _ = client.force_reconnection().await;
+        };
+        let mut told = Self { when, under_way: Some(connecting.boxed()) };
+        // Polled once, it has told the client.
+        told.is_done();
+        told
+    }
+
+    fn is_done(&mut self) -> bool {
+        if self.under_way.as_mut().is_some_and(|connecting| connecting.now_or_never().is_some()) {
+            self.under_way = None;
+        }
+        self.under_way.is_none()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -105,6 +140,7 @@ impl Lane {
             handed_around: HandedAround::by(client.connection_config()),
             forced: AtomicU64::new(u64::MAX),
             silent_since: AtomicU64::new(0),
+            told: Mutex::new(None),
             clock,
             patience: settings.patience(),
             known: Mutex::new(None),
@@ -176,6 +212,10 @@ impl Lane {
 
     /// The error of an operation that found no connection.
     pub(crate) fn down(&self) -> Error {
+        error::no_connection(self.last_error().as_ref())
+    }
+
+    fn last_error(&self) -> Option<Said> {
         let mut heard = lock(&self.errors);
         loop {
             match heard.receiver.try_recv() {
@@ -188,7 +228,7 @@ impl Lane {
                 Err(TryRecvError::Empty) => break,
             }
         }
-        error::no_connection(heard.last.as_ref())
+        heard.last.clone()
     }
 
     /// How many connections were made. The client counts one before it sends anything over it, so two equal counts
@@ -220,6 +260,7 @@ impl Lane {
     pub(crate) fn answered(&self) {
         if self.silent_since.load(Ordering::Relaxed) != 0 {
             self.silent_since.store(0, Ordering::Relaxed);
+            *lock(&self.told) = None;
         }
     }
 
@@ -234,8 +275,23 @@ impl Lane {
         } else if u128::from(now.saturating_sub(since)) >= self.patience.as_nanos()
             && self.silent_since.compare_exchange(since, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
-            self.connect_anew();
+            let mut told = lock(&self.told);
+            if told.as_mut().is_none_or(Told::is_done) {
+                *told = Some(Told::now(&self.client, self.clock.now()));
+            }
         }
+    }
+
+    /// Whether it was told to connect anew a while ago, and has not done so yet.
+    pub(crate) fn is_deaf(&self, now: Timestamp) -> bool {
+        let mut told = lock(&self.told);
+        told.as_mut().is_some_and(|told| now.saturating_since(told.when) >= DEAF && !told.is_done())
+    }
+
+    /// What another lane heard last of what goes wrong, so that operations can still tell it.
+    pub(crate) fn remembering(self, other: &Self) -> Self {
+        lock(&self.errors).last = other.last_error();
+        self
     }
 }
 

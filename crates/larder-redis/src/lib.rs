@@ -14,6 +14,7 @@ mod gate;
 mod guarantees;
 mod lane;
 mod operations;
+mod place;
 mod random;
 mod replica;
 mod rounds;

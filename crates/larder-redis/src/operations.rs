@@ -23,7 +23,7 @@ impl Engine {
     /// The entry under a key, if there is one that may be served.
     #[inline]
     pub(crate) async fn find(&self, key: &Key) -> Result<Option<Found>> {
-        let lane = self.lane();
+        let lane = &*self.lane();
         if !self.settings.distrusts {
             let bytes = self.read(lane, self.key(key)).await?;
             return Ok(bytes.and_then(|bytes| Found::new(bytes, None)));
@@ -87,14 +87,14 @@ impl Engine {
     }
 
     pub(crate) async fn has(&self, key: &Key) -> Result<bool> {
-        let (lane, deadline) = (self.lane(), self.deadline());
+        let (lane, deadline) = (&*self.lane(), self.deadline());
         let trust = self.trust(lane, &deadline).await?;
         self.holds_entry(lane, self.key(key), &trust, &deadline).await
     }
 
     pub(crate) async fn add(&self, key: &Key, value: &Value, expiry: Expiry) -> Result<Option<Version>> {
         let (key, deadline) = (self.key(key), self.deadline());
-        let lane = self.write_lane(&key);
+        let lane = &*self.write_lane(&key);
         for _ in 0..TRIES {
             if !expiry.is_past()
                 && let Some(head) = self.store(lane, key.clone(), value, expiry, true, &deadline).await?
@@ -130,7 +130,7 @@ impl Engine {
         expiry: Expiry,
     ) -> Result<Option<Version>> {
         let (key, deadline) = (self.key(key), self.deadline());
-        let lane = self.write_lane(&key);
+        let lane = &*self.write_lane(&key);
         let trust = self.trust(lane, &deadline).await?;
         let (head, entry) = self.entry(trust.mark, value)?;
         let Some(expected) = wire::expected(version, trust.mark) else { return Ok(None) };
@@ -145,7 +145,7 @@ impl Engine {
 
     pub(crate) async fn increment(&self, key: &Key, delta: i64, expiry: Expiry) -> Result<i64> {
         let (key, deadline) = (self.key(key), self.deadline());
-        let lane = self.write_lane(&key);
+        let lane = &*self.write_lane(&key);
         let trust = self.trust(lane, &deadline).await?;
         let head = wire::Head::new(trust.mark, self.nonces.next());
         let arguments = vec![
@@ -168,7 +168,7 @@ impl Engine {
 
     pub(crate) async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
         let (key, deadline) = (self.key(key), self.deadline());
-        let lane = self.write_lane(&key);
+        let lane = &*self.write_lane(&key);
         if expiry.is_past() {
             return self.remove(lane, key, &deadline).await;
         }
@@ -192,7 +192,7 @@ impl Engine {
     }
 
     pub(crate) async fn expiry(&self, key: &Key) -> Result<Option<Expiry>> {
-        let (lane, deadline, key) = (self.lane(), self.deadline(), self.key(key));
+        let (lane, deadline, key) = (&*self.lane(), self.deadline(), self.key(key));
         let trust = self.trust(lane, &deadline).await?;
         let left = self.on_entry(lane, &deadline, &trust, Effect::None, "PTTL", &key, None).await?;
         Ok(left.as_i64().filter(|_| trust.holds(lane)).and_then(command::left))
@@ -224,7 +224,7 @@ impl Engine {
     }
 
     pub(crate) async fn ping(&self) -> Result<()> {
-        self.ping_over(self.lane(), &self.deadline()).await
+        self.ping_over(&self.lane(), &self.deadline()).await
     }
 
     /// Asks the server, or all primaries of a cluster, to answer: whatever was sent over these connections before has run then.

@@ -6,19 +6,23 @@ use std::{
     time::Duration,
 };
 
-use fred::{
-    clients::Client,
-    types::{
-        Value as Answer,
-        config::{Config, Server, ServerConfig},
-    },
+use fred::types::{
+    Value as Answer,
+    config::{Config, Server, ServerConfig},
 };
 use futures_util::future;
 use larder_core::{Clock as _, Result, Spawn as _, SystemClock, TokioSpawn};
 use tokio::sync::watch;
 
 use crate::{
-    command::Command, connect, deadline::Deadline, error::Effect, lane::Lane, random, settings::Settings,
+    command::Command,
+    connect,
+    deadline::Deadline,
+    error::Effect,
+    lane::Lane,
+    place::{Care, Place, keep_running},
+    random,
+    settings::Settings,
 };
 
 /// How often the primary is asked for its replicas.
@@ -31,7 +35,7 @@ pub(crate) struct Replica(Mutex<Option<Chosen>>);
 #[derive(Debug)]
 struct Chosen {
     server: Server,
-    lane: Arc<Lane>,
+    place: Arc<Place>,
     /// Dropped with the choice: then its connection closes.
     _running: watch::Sender<()>,
 }
@@ -43,7 +47,7 @@ impl Replica {
 
     /// The replica's lane, while it is connected.
     pub(crate) fn lane(&self) -> Option<Arc<Lane>> {
-        let lane = Arc::clone(&self.chosen().as_ref()?.lane);
+        let lane = self.chosen().as_ref()?.place.lane();
         lane.reader().is_some().then_some(lane)
     }
 
@@ -56,7 +60,8 @@ impl Replica {
         clock: &Arc<SystemClock>,
     ) -> Result<()> {
         let mut chosen = self.chosen();
-        let left = chosen.take_if(|chosen| chosen.lane.reader().is_none() || !among.contains(&chosen.server));
+        let left = chosen
+            .take_if(|chosen| chosen.place.lane().reader().is_none() || !among.contains(&chosen.server));
         // The one just given up only if there is no other.
         let others: Vec<&Server> =
             among.iter().filter(|server| left.as_ref().is_none_or(|left| left.server != **server)).collect();
@@ -69,28 +74,32 @@ impl Replica {
         let config =
             Config { server: ServerConfig::Centralized { server: server.clone() }, ..config.clone() };
         let (running, ended) = watch::channel(());
-        let lane = Lane::new(connect::client(&config, settings), settings, Arc::clone(clock), None);
-        TokioSpawn.spawn(Box::pin(connect::keep_running(lane.client().clone(), Arc::clone(clock), ended)))?;
-        *chosen = Some(Chosen { server, lane: Arc::new(lane), _running: running });
+        let (settings, of_lane) = (settings.clone(), Arc::clone(clock));
+        let another =
+            move || Lane::new(connect::client(&config, &settings), &settings, Arc::clone(&of_lane), None);
+        let place = Arc::new(Place::new(another()));
+        let task = keep_running(Arc::clone(&place), Care::NONE, another, Arc::clone(clock), ended);
+        TokioSpawn.spawn(Box::pin(task))?;
+        *chosen = Some(Chosen { server, place, _running: running });
         Ok(())
     }
 }
 
 /// Looks for replicas until the store is gone.
 pub(crate) async fn follow(
-    primary: Client,
+    primary: Arc<Place>,
     replica: Arc<Replica>,
     config: Config,
     settings: Settings,
     clock: Arc<SystemClock>,
     mut ended: watch::Receiver<()>,
 ) {
-    let primary = Lane::new(primary, &settings, Arc::clone(&clock), None);
     let following = async {
         loop {
+            let lane = primary.lane();
             let deadline = Deadline::after(&*clock, settings.operation_timeout);
             // Without a primary, or with one that does not tell, reads stay where they are; so they do where nothing can be spawned.
-            if let Ok(client) = primary.ready(Effect::None, &deadline).await
+            if let Ok(client) = lane.ready(Effect::None, &deadline).await
                 && let Ok(role) = Command::bare("ROLE").send(&*client).await
             {
                 let _ = replica.choose(&replicas(&role), &config, &settings, &clock);

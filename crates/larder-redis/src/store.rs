@@ -124,7 +124,7 @@ impl CacheStore for RedisStore {
         let engine = &*self.engine;
         let _inside = engine.gate.enter(1)?;
         let key = engine.key(key);
-        let lane = engine.write_lane(&key);
+        let lane = &*engine.write_lane(&key);
         if expiry.is_past() {
             return Box::pin(engine.set_past(lane, key, &value, &engine.deadline())).await;
         }
@@ -135,7 +135,7 @@ impl CacheStore for RedisStore {
         let engine = &*self.engine;
         let _inside = engine.gate.enter(1)?;
         let key = engine.key(key);
-        engine.remove(engine.write_lane(&key), key.clone(), &engine.deadline()).await
+        engine.remove(&engine.write_lane(&key), key.clone(), &engine.deadline()).await
     }
 
     fn guarantees(&self) -> Guarantees {

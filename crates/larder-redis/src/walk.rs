@@ -135,7 +135,7 @@ impl Engine {
     }
 
     pub(crate) async fn keys(&self, namespace: &Namespace) -> Result<Vec<Key>> {
-        let (lane, deadline) = (self.lane(), self.scan_deadline());
+        let (lane, deadline) = (&*self.lane(), self.scan_deadline());
         let mut found = HashSet::new();
         let mut rounds = Rounds::new(self, lane, namespace, &deadline);
         while let Some(mut walk) = rounds.next().await? {
@@ -159,7 +159,7 @@ impl Engine {
     }
 
     pub(crate) async fn len(&self) -> Result<u64> {
-        let (lane, deadline) = (self.lane(), self.scan_deadline());
+        let (lane, deadline) = (&*self.lane(), self.scan_deadline());
         // A key can be seen twice. Of each only a hash is kept: eight bytes for an entry.
         let (hasher, mut seen) = (RandomState::new(), HashSet::new());
         let mut rounds = Rounds::new(self, lane, &Namespace::root(), &deadline);

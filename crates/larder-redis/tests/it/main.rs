@@ -9,6 +9,7 @@ mod connections;
 mod distrust;
 mod errors;
 mod fake;
+mod given_up;
 mod hostile;
 mod monitor;
 mod moved;

@@ -10,7 +10,7 @@ use larder_testbed::{Redis, RedisCluster, Reply, Run, StaleAnswers, slot_of};
 
 use crate::exam::{Exam, Use, turn};
 use crate::resharding::must;
-use crate::{bytes, connected, millis, redis};
+use crate::{FAR, RECOVERY, bytes, connected, millis, redis, until};
 
 fn connections(servers: &RedisCluster) -> Result<usize> {
     redis::connections(&servers.nodes().iter().collect::<Vec<&Redis>>())
@@ -51,6 +51,44 @@ async fn primary_lost_of_the_bare_store() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn primary_lost_behind_breaker_and_batching() -> Result<()> {
     primary_lost(Use::Guarded).await
+}
+
+/// Who has a slot now, if it is another one.
+async fn wait_for_another(servers: &RedisCluster, slot: u16, old: usize) -> Result<()> {
+    let began = Instant::now();
+    while servers.owner_of(slot)? == old {
+        ensure!(began.elapsed() < Duration::from_secs(20), "nobody takes over");
+        tokio::time::sleep(millis(20)).await;
+    }
+    Ok(())
+}
+
+/// The primary that fred asks last of all, and a key of its.
+fn last_primary(servers: &RedisCluster) -> Result<(usize, Key)> {
+    let primaries = servers.primaries()?;
+    let last = primaries.into_iter().max_by_key(|index| servers.nodes()[*index].port());
+    let last = last.context("a cluster has primaries")?;
+    let is_its = |key: &Key| servers.owner_of(slot_of(key.as_str())).is_ok_and(|owner| owner == last);
+    let key = (0..1_000).map(|number| crate::key(&number.to_string())).find(is_its);
+    Ok((last, key.context("of so many keys, one is its")?))
+}
+
+/// What is written to a server that hangs fills its socket. fred then waits until that server takes it, and all slots with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_hangs_with_its_socket_full_is_left() -> Result<()> {
+    let _turn = turn().await;
+    let servers = RedisCluster::start(&Run::new()?)?;
+    servers.wait_until_ok(Duration::from_secs(15))?;
+    let store: Arc<dyn CacheStore> = Arc::new(RedisStore::connect(&servers.url())?);
+    connected(&store).await;
+    let (old, key) = last_primary(&servers)?;
+    let _load = redis::fill(&store, &servers.nodes()[old], &key).await?;
+    wait_for_another(&servers, slot_of(key.as_str()), old).await?;
+    let is_written = async || store.set(&key, bytes("value"), FAR).await.is_ok();
+    let took = until("a write to the new primary", RECOVERY, is_written).await;
+    println!("the new primary was written to after {took:?}");
+    servers.nodes()[old].resume();
+    Ok(())
 }
 
 /// fred, when it follows a key that is on its way, gives everybody after it the answer to another's question. Slots move

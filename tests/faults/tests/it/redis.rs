@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Result, ensure};
-use larder_core::{CacheStore as _, ErrorKind};
+use larder_core::{CacheStore, ErrorKind, Key, Value};
 use larder_redis::RedisStore;
 use larder_testbed::{Redis, Run};
+use tokio::task::JoinSet;
 
 use crate::exam::{Exam, Use, turn};
 use crate::{FAR, OPERATION, bytes, connected, key, millis, shown};
@@ -26,6 +27,33 @@ pub(crate) fn connections(servers: &[&Redis]) -> Result<usize> {
             .count();
     }
     Ok(count)
+}
+
+/// Ends the connections of clients.
+pub(crate) fn hang_up(server: &Redis) -> Result<()> {
+    server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])?;
+    Ok(())
+}
+
+/// Stops a server, and fills its socket; what goes on asking until it is dropped.
+pub(crate) async fn fill(store: &Arc<dyn CacheStore>, server: &Redis, name: &Key) -> Result<JoinSet<()>> {
+    let mut load = JoinSet::new();
+    let large = Value::Bytes(vec![b'x'; 1 << 20].into());
+    server.pause()?;
+    for _ in 0..24 {
+        let (store, large, name) = (Arc::clone(store), large.clone(), name.clone());
+        load.spawn(async move {
+            // Nobody takes it.
+            let _ = store.set(&name, large, FAR).await;
+            loop {
+                if store.get(&name).await.is_err() {
+                    tokio::time::sleep(millis(10)).await;
+                }
+            }
+        });
+    }
+    tokio::time::sleep(OPERATION).await;
+    Ok(load)
 }
 
 /// With fred's defaults every call after this hangs for ever.
@@ -76,7 +104,7 @@ async fn an_increment_runs_twice_only_where_its_caller_was_told() -> Result<()> 
     connected(&(Arc::clone(&store) as _)).await;
     let (done, in_doubt, stop) =
         (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..32 {
         let (store, done, in_doubt, stop) =
             (Arc::clone(&store), Arc::clone(&done), Arc::clone(&in_doubt), Arc::clone(&stop));
@@ -102,7 +130,7 @@ async fn an_increment_runs_twice_only_where_its_caller_was_told() -> Result<()> 
     }
     for _ in 0..60 {
         tokio::time::sleep(millis(50)).await;
-        server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])?;
+        hang_up(&server)?;
     }
     tokio::time::sleep(OPERATION).await;
     stop.store(1, Ordering::SeqCst);
