@@ -66,6 +66,19 @@ impl Command {
         self
     }
 
+    /// The slot of its key, if it has one.
+    pub(crate) fn slot(&self) -> Option<u16> {
+        match self {
+            Self::Get(key) | Self::Set { key, .. } => Some(redis_keyslot(key)),
+            Self::GetMany(keys) | Self::Unlink(keys) => keys.first().map(|key| redis_keyslot(key)),
+            Self::Other { command, arguments } => match (&command.cluster_hash, arguments.first()) {
+                (ClusterHash::Custom(slot), _) => Some(*slot),
+                (ClusterHash::FirstKey, Some(Answer::Bytes(key))) => Some(redis_keyslot(key)),
+                _ => None,
+            },
+        }
+    }
+
     /// One more argument for a command that has no form of its own.
     pub(crate) fn arg(mut self, argument: impl Into<Answer>) -> Self {
         if let Self::Other { arguments, .. } = &mut self {

@@ -180,7 +180,9 @@ impl Engine {
         key: Bytes,
     ) -> Result<Option<Bytes>> {
         let deadline = self.deadline();
-        match reader.get(key.clone()).await {
+        let answer = reader.get(key.clone()).await;
+        lane.notice(&answer, || Some(redis_keyslot(&key)));
+        match answer {
             Err(said) if error::is_redirection(&said) => {}
             Err(said) => return absent_or(failed(lane, &said, Effect::None)),
             Ok(found) => {

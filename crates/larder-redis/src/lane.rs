@@ -12,7 +12,7 @@ use std::{
 
 use fred::{
     clients::{Client, WithOptions},
-    error::Error as Said,
+    error::{Error as Said, ErrorKind as Kind},
     interfaces::{ClientLike as _, EventInterface as _},
     types::config::{Options, Server},
 };
@@ -26,6 +26,7 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use crate::{
     deadline::Deadline,
     error::{self, Effect, HandedAround},
+    hanging::Hanging,
     replica::Replica,
     settings::Settings,
     trust::Known,
@@ -50,6 +51,8 @@ pub(crate) struct Lane {
     forced: AtomicU64,
     /// Since when nothing is answered, in nanoseconds; 0: everything is.
     silent_since: AtomicU64,
+    /// Those of a cluster's servers that answer nothing.
+    hanging: Arc<Hanging>,
     /// That it is to connect anew because of that.
     told: Mutex<Option<Told>>,
     clock: Arc<SystemClock>,
@@ -140,6 +143,7 @@ impl Lane {
             handed_around: HandedAround::by(client.connection_config()),
             forced: AtomicU64::new(u64::MAX),
             silent_since: AtomicU64::new(0),
+            hanging: Arc::default(),
             told: Mutex::new(None),
             clock,
             patience: settings.patience(),
@@ -279,6 +283,28 @@ impl Lane {
             if told.as_mut().is_none_or(Told::is_done) {
                 *told = Some(Told::now(&self.client, self.clock.now()));
             }
+        }
+    }
+
+    /// What became of a command for the server of a cluster that has this slot.
+    #[inline]
+    pub(crate) fn notice<T>(
+        &self,
+        answer: &std::result::Result<T, Said>,
+        slot: impl FnOnce() -> Option<u16>,
+    ) {
+        match answer {
+            Ok(_) if self.hanging.is_any() => {
+                if let Some(slot) = slot() {
+                    self.hanging.answered(slot);
+                }
+            }
+            Err(said) if *said.kind() == Kind::Timeout => {
+                if let Some(slot) = slot() {
+                    self.hanging.unanswered(&self.read, slot, self.clock.now(), self.patience);
+                }
+            }
+            _ => {}
         }
     }
 

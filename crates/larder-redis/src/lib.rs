@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod gate;
 mod guarantees;
+mod hanging;
 mod lane;
 mod operations;
 mod place;

@@ -88,6 +88,7 @@ impl Engine {
             let client = lane.within(effect, deadline)?;
             answer = command.clone().send(&client).await;
         }
+        lane.notice(&answer, || command.slot());
         settle(lane, answer, effect)
     }
 
@@ -111,6 +112,7 @@ impl Engine {
         };
         let Some(slot) = survey::slot_of(lane, server) else { return Ok(None) };
         let answer = command.by_way_of(slot).send(&client).await;
+        lane.notice(&answer, || Some(slot));
         let answer = settle(lane, answer, Effect::None);
         if survey::is_owner(lane, server, slot) { answer.map(Some) } else { Ok(None) }
     }

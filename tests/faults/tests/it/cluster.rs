@@ -91,6 +91,44 @@ async fn a_primary_that_hangs_with_its_socket_full_is_left() -> Result<()> {
     Ok(())
 }
 
+/// No connection is lost then, and where not all slots have to be served no other server says that something is wrong.
+async fn primary_hangs(how: Use) -> Result<()> {
+    let _turn = turn().await;
+    let servers = RedisCluster::start(&Run::new()?)?;
+    for node in servers.nodes() {
+        must(node, &["CONFIG", "SET", "cluster-require-full-coverage", "no"])?;
+    }
+    servers.wait_until_ok(Duration::from_secs(15))?;
+    let connections = || connections(&servers);
+    let mut exam = Exam::new("redis cluster, a primary hangs", how, &connections);
+    exam.options = exam.options.with_stale_answers(StaleAnswers::Counted);
+    exam.run(
+        || RedisStore::connect(&servers.url()),
+        async |load| {
+            let (old, key) = last_primary(&servers)?;
+            load.fault("SIGSTOP of a primary");
+            servers.nodes()[old].pause()?;
+            wait_for_another(&servers, slot_of(key.as_str()), old).await?;
+            load.able_to_serve();
+            load.run_for(millis(2600)).await;
+            servers.nodes()[old].resume();
+            servers.wait_until_ok(Duration::from_secs(15))
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primary_hangs_under_the_bare_store() -> Result<()> {
+    primary_hangs(Use::Bare).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primary_hangs_behind_breaker_and_batching() -> Result<()> {
+    primary_hangs(Use::Guarded).await
+}
+
 /// fred, when it follows a key that is on its way, gives everybody after it the answer to another's question. Slots move
 /// with their keys, and nothing acknowledged may be lost or seen old: stale answers are wrong here.
 async fn slots_migrated(how: Use) -> Result<()> {
