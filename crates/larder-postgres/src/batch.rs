@@ -1,7 +1,8 @@
-//! Many keys in one statement.
+//! Many keys in one statement, or, of writes, in one for each connection.
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures_util::future::join_all;
 use larder_core::{Error, Expiry, Key, Result, Value};
 
 use crate::{
@@ -19,6 +20,10 @@ const BYTES: usize = 8 << 20;
 
 impl Engine {
     pub(crate) async fn get_many(&self, filing: &Filing, keys: &[Key]) -> Vec<Result<Option<Value>>> {
+        let _place = match self.place() {
+            Ok(place) => place,
+            Err(error) => return all_fail(keys.len(), &error),
+        };
         let mut results = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS) {
             match self.get_some(&mut self.operation_deadline(), filing, keys).await {
@@ -50,6 +55,23 @@ impl Engine {
     }
 
     pub(crate) async fn set_many(
+        &self,
+        filing: &Filing,
+        entries: Vec<(Key, Value, Expiry)>,
+        salt: i64,
+    ) -> Vec<Result<()>> {
+        let _place = match self.place() {
+            Ok(place) => place,
+            Err(error) => return all_fail(entries.len(), &error),
+        };
+        let parts = self.split(filing, entries, |(key, ..)| key);
+        let done = parts
+            .into_iter()
+            .map(|part| async move { (part.places, self.set_part(filing, part.items, salt).await) });
+        together(join_all(done).await)
+    }
+
+    async fn set_part(
         &self,
         filing: &Filing,
         entries: Vec<(Key, Value, Expiry)>,
@@ -123,7 +145,29 @@ impl Engine {
     }
 
     pub(crate) async fn delete_many(&self, filing: &Filing, keys: &[Key]) -> Vec<Result<bool>> {
-        self.delete_until(&mut self.operation_deadline(), filing, keys).await
+        let _place = match self.place() {
+            Ok(place) => place,
+            Err(error) => return all_fail(keys.len(), &error),
+        };
+        let parts = self.split(filing, keys.to_vec(), |key| key);
+        let done = parts.into_iter().map(|part| async move {
+            let mut deadline = self.operation_deadline();
+            (part.places, self.delete_until(&mut deadline, filing, &part.items).await)
+        });
+        together(join_all(done).await)
+    }
+
+    /// Splits a batch of writes by the connection that the writes of each key take: on another one it would not come
+    /// after those that were sent before, nor before those that are sent later, whose callers may be gone.
+    fn split<T>(&self, filing: &Filing, items: Vec<T>, key: impl Fn(&T) -> &Key) -> Vec<Part<T>> {
+        let mut parts: BTreeMap<usize, Part<T>> = BTreeMap::new();
+        for (place, item) in items.into_iter().enumerate() {
+            let lane = self.hub.lane_of(hash(&filing.key(key(&item))));
+            let part = parts.entry(lane).or_insert_with(|| Part { places: Vec::new(), items: Vec::new() });
+            part.places.push(place);
+            part.items.push(item);
+        }
+        parts.into_values().collect()
     }
 
     /// The deadline is that of the first statement, and then of the last.
@@ -163,6 +207,23 @@ impl Engine {
             |key: &[u8]| asked.binary_search(&key).is_ok_and(|at| std::mem::take(&mut was_there[at]));
         Ok(filed.iter().map(|key| take(key)).collect())
     }
+}
+
+/// What of a batch goes by one connection, and which places it has in the batch.
+struct Part<T> {
+    places: Vec<usize>,
+    items: Vec<T>,
+}
+
+/// The results of all parts, in the order of the batch.
+fn together<T>(parts: Vec<(Vec<usize>, Vec<Result<T>>)>) -> Vec<Result<T>> {
+    let mut all: Vec<_> = parts.into_iter().flat_map(|(places, done)| places.into_iter().zip(done)).collect();
+    all.sort_unstable_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, done)| done).collect()
+}
+
+fn all_fail<T>(count: usize, error: &Error) -> Vec<Result<T>> {
+    (0..count).map(|_| Err(error.clone())).collect()
 }
 
 /// Which connection a key's writes take.

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::select};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_postgres::{Error, Row, RowStream, Statement};
 
@@ -141,6 +141,18 @@ impl Conn {
     /// Until the server has answered everything.
     pub(crate) async fn say_nothing(&self) -> Result<(), Error> {
         self.link.batch_execute("").await
+    }
+
+    /// Until all that was sent before has happened, or the connection is given up.
+    pub(crate) async fn catch_up(self: &Arc<Self>) {
+        let caught_up = async {
+            // A connection that fails has nothing more to wait for.
+            match &self.turns {
+                Some(_) => drop(self.turn().await),
+                None => drop(self.say_nothing().await),
+            }
+        };
+        let _ = select(pin!(caught_up), pin!(self.retired())).await;
     }
 
     pub(crate) fn is_usable(&self) -> bool {

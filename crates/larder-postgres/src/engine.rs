@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use larder_core::{BoxFuture, Clock, Error, ErrorKind, Result, SystemClock};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::Row;
@@ -73,7 +73,7 @@ impl Engine {
         self.deadline(self.hub.connector.settings.operation_timeout)
     }
 
-    /// The rows of a batch.
+    /// The rows of a part of a batch, which has its place already.
     pub(crate) async fn rows(
         &self,
         deadline: &mut Deadline,
@@ -83,7 +83,6 @@ impl Engine {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>> {
         let connector = &self.hub.connector;
-        let _place = self.place()?;
         self.run(route, effect, deadline, async move |conn: &Conn, turn| {
             conn.rows(turn, connector, sql, parameters).await
         })
@@ -102,6 +101,21 @@ impl Engine {
             conn.text(turn, text, parameters).await
         })
         .await
+    }
+
+    /// Waits until all writes that were sent before have happened, those that nobody waits for any more included: what
+    /// goes by another connection than theirs would not come after them.
+    pub(crate) async fn catch_up(&self, deadline: &mut Deadline) -> Result<()> {
+        let all = self.hub.points().map(|conn| async move { conn.catch_up().await });
+        let Deadline { limit, reached } = deadline;
+        match select(pin!(join_all(all)), reached).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => {
+                let server = self.hub.connector.server.name();
+                let what = format!("what was sent before to {server} has not happened within {limit:?}");
+                Err(Error::new(ErrorKind::Unavailable, what))
+            }
+        }
     }
 
     async fn run<T>(

@@ -71,10 +71,21 @@ impl Hub {
         let first = match route {
             Route::Walk => return self.lane(points),
             Route::Any => return self.least(points),
-            #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
-            Route::Of(hash) => hash as usize % points,
+            Route::Of(hash) => self.lane_of(hash),
         };
         self.lane(first).or_else(|| (1..points).find_map(|step| self.lane((first + step) % points)))
+    }
+
+    /// The lane of a key's writes.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+    pub(crate) fn lane_of(&self, hash: u64) -> usize {
+        hash as usize % (self.lanes.len() - 1)
+    }
+
+    /// The connections of point operations, also those that are of no use any more.
+    pub(crate) fn points(&self) -> impl Iterator<Item = Arc<Conn>> {
+        self.lanes[..self.lanes.len() - 1].iter().filter_map(ArcSwapOption::load_full)
     }
 
     #[inline]

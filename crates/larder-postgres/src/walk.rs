@@ -33,6 +33,7 @@ impl Engine {
         );
         let _place = self.place()?;
         let mut deadline = self.walk_deadline();
+        self.catch_up(&mut deadline).await?;
         let (mut start, end) = filing.range(namespace);
         let mut begun = false;
         loop {

@@ -122,7 +122,7 @@ async fn the_sweeper_waits_for_no_lock_of_others() {
 
 #[tokio::test]
 async fn of_many_written_at_once_only_as_many_go_as_must() {
-    let builder = fresh("it_at_a_time").await.max_entries(600);
+    let builder = fresh("it_at_a_time").await.max_entries(600).connections(1);
     let quiet = builder.clone().sweep_every(Duration::ZERO).build().unwrap();
     // One statement, and so one time: all of them are the oldest.
     fill(&quiet, 0..1_000, &bytes("x"), Expiry::Never).await;

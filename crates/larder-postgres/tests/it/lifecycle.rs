@@ -8,15 +8,7 @@ use larder_postgres::{
     deadpool_postgres::{Config, Runtime, tokio_postgres::NoTls},
 };
 
-use crate::{SERVER, admin, bytes, eventually, fresh, key, number, open, put, support, text};
-
-/// How many sessions spoke of a table last.
-async fn sessions(table: &str) -> i64 {
-    let query = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{table}%' AND application_name = 'larder'"
-    );
-    number(&admin().await, &query).await
-}
+use crate::{SERVER, admin, bytes, eventually, fresh, key, number, open, put, sessions, support, text};
 
 #[tokio::test]
 async fn a_dropped_store_leaves_no_connection_and_no_task() {
@@ -259,27 +251,5 @@ async fn a_write_that_waits_holds_up_only_its_own_connection() {
     held.await.unwrap().unwrap();
     for other in others {
         assert!(other.await.unwrap());
-    }
-}
-
-/// Also those whose callers went away before the answer.
-#[tokio::test]
-async fn writes_of_one_key_happen_in_the_order_in_which_they_were_sent() {
-    let store = fresh("it_order").await.connections(4).build().unwrap();
-    eventually("all are connected", || async {
-        store.get(&key("a")).await.is_ok() && sessions("it_order").await >= 4
-    })
-    .await;
-    for round in 0..60 {
-        let name = key(&round.to_string());
-        for number in 0..8 {
-            let set = store.set(&name, Value::Int(number), Expiry::Never);
-            // Sent, and given up.
-            assert!(futures_util::FutureExt::now_or_never(set).is_none());
-        }
-        store.set(&name, Value::Int(8), Expiry::Never).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        let seen = store.get(&name).await.unwrap();
-        assert!(matches!(seen, Some(Value::Int(8))), "{round}: {seen:?}");
     }
 }

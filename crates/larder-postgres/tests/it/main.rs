@@ -6,6 +6,7 @@ mod bounds;
 mod config;
 mod hostile;
 mod lifecycle;
+mod order;
 mod pgbouncer;
 mod reconnect;
 mod schema;
@@ -57,6 +58,14 @@ async fn admin() -> tokio_postgres::Client {
 /// The number that a query answers.
 async fn number(client: &tokio_postgres::Client, query: &str) -> i64 {
     client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+/// How many sessions spoke of a table last.
+async fn sessions(table: &str) -> i64 {
+    let query = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{table}%' AND application_name = 'larder'"
+    );
+    number(&admin().await, &query).await
 }
 
 async fn put(store: &PostgresStore, name: &str, text: &str) {
