@@ -133,13 +133,12 @@ fn of_refusal(said: &DbError) -> Error {
         "54" => new(ErrorKind::TooLarge, "the key or the value is over a limit of the server"),
         // Serialization failures and deadlocks: harmless to try again.
         "40" => new(ErrorKind::Unavailable, "the server gave precedence to another transaction"),
-        "57" if *code == SqlState::QUERY_CANCELED => {
+        // By its `statement_timeout`, by somebody, or by its `lock_timeout`.
+        "57" | "55" if [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code) => {
             new(ErrorKind::Timeout, "the server stopped the statement; nothing was written")
         }
         "57" => new(ErrorKind::Unavailable, "the server starts or stops"),
-        "25" if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-            new(ErrorKind::Unavailable, "the server takes no writes: it is a standby")
-        }
+        "25" if *code == SqlState::READ_ONLY_SQL_TRANSACTION => takes_no_writes(),
         // The plan of a prepared statement fits the table no more: the next connection prepares it anew.
         "0A" => new(ErrorKind::Unavailable, "the table was changed under the store"),
         "26" => new(
@@ -160,6 +159,14 @@ fn of_refusal(said: &DbError) -> Error {
         "28" | "3D" => new(ErrorKind::Config, "the server refuses the user, the password or the database"),
         _ => new(ErrorKind::Unavailable, "the server refused the statement").with_retryable(false),
     }
+}
+
+/// The error of a server that answers reads only; one that takes over from another soon takes writes.
+pub(crate) fn takes_no_writes() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the server takes no writes: it is a standby, or its sessions are read only",
+    )
 }
 
 /// How to come by a table.

@@ -31,7 +31,8 @@ pub(crate) enum Found {
 pub(crate) async fn look(client: &Client, settings: &Settings) -> Result<Found> {
     let names = &settings.names;
     let text = "SELECT current_setting('server_version_num')::int4, \
-                  t.relpersistence::text, obj_description(t.oid, 'pg_class'), s.relpersistence::text \
+                  t.relpersistence::text, obj_description(t.oid, 'pg_class'), s.relpersistence::text, \
+                  current_setting('transaction_read_only')::bool \
                 FROM (SELECT $1::text AS space, $2::text AS tab, $3::text AS seq) asked \
                 LEFT JOIN pg_namespace n ON n.nspname = asked.space \
                 LEFT JOIN pg_class t ON t.relnamespace = n.oid AND t.relname = asked.tab \
@@ -45,6 +46,10 @@ pub(crate) async fn look(client: &Client, settings: &Settings) -> Result<Found> 
     let version: i32 = get(&row, 0)?;
     if version < OLDEST_SERVER {
         return Err(wrong(format!("the server is PostgreSQL {}: it must be 14 or newer", version / 10_000)));
+    }
+    // What a standby answers may be older than what was acknowledged, and it takes no invalidation.
+    if get(&row, 4)? {
+        return Err(error::takes_no_writes());
     }
     let Some(persistence) = get::<Option<&str>>(&row, 1)? else { return Ok(Found::Nothing) };
     if get::<Option<&str>>(&row, 2)? != Some(COMMENT) {

@@ -7,7 +7,7 @@ use std::{
 
 use larder_core::{CacheStore, Error, ErrorKind, Expiry, Key, Namespace, Value};
 use larder_postgres::{
-    PostgresStore,
+    PostgresStore, PostgresStoreBuilder,
     deadpool_postgres::{
         Config, Runtime,
         tokio_postgres::{Client, NoTls},
@@ -201,15 +201,44 @@ async fn a_plan_made_while_the_table_was_small_does_not_read_all_of_it_later() {
     assert!(number(&admin, scans).await % 1_000_000 <= 1);
 }
 
-/// A store on a logged table whose sessions, by the pool's word, acknowledge before the disk has it.
-async fn hasty(table: &str, synchronous_writes: bool) -> PostgresStore {
-    drop(fresh(table).await);
+/// A builder for a store whose sessions have this setting by the pool's word, as a role may give it to them.
+fn with_setting(table: &str, setting: &str) -> PostgresStoreBuilder {
     let mut config = Config::new();
     config.url = Some(support::server(SERVER).0);
-    config.options = Some("-c synchronous_commit=off".into());
+    config.options = Some(format!("-c {setting}"));
     let pool = config.create_pool(Some(Runtime::Tokio1), NoTls).unwrap();
-    let builder = PostgresStore::from_pool(pool).table(table).create_table(true).connections(1);
-    builder.logged(true).synchronous_writes(synchronous_writes).build().unwrap()
+    PostgresStore::from_pool(pool).table(table).create_table(true).connections(1)
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_not_read_either() {
+    put(&open("it_standby").await, "a", "old").await;
+    let store = with_setting("it_standby", "default_transaction_read_only=on").build().unwrap();
+    for error in [store.get(&key("a")).await.unwrap_err(), store.delete(&key("a")).await.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.is_retryable() && error.to_string().contains("takes no writes"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_the_server_waits_for_no_longer_is_a_timeout() {
+    let builder = fresh("it_lock_timeout").await;
+    put(&builder.sweep_every(Duration::ZERO).build().unwrap(), "held", "old").await;
+    let store = with_setting("it_lock_timeout", "lock_timeout=100").operation_timeout(Duration::from_secs(4));
+    let (store, admin) = (store.build().unwrap(), admin().await);
+    admin.batch_execute("BEGIN; SELECT 1 FROM it_lock_timeout WHERE k = '1/:held' FOR UPDATE").await.unwrap();
+    let error = store.set(&key("held"), bytes("new"), Expiry::Never).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Timeout && error.is_retryable(), "{error:?}");
+    assert_eq!(text(&store, "held").await.as_deref(), Some("old"));
+    admin.batch_execute("ROLLBACK").await.unwrap();
+    put(&store, "held", "new").await;
+}
+
+/// A store on a logged table whose sessions acknowledge before the disk has it.
+async fn hasty(table: &str, synchronous_writes: bool) -> PostgresStore {
+    drop(fresh(table).await);
+    let builder = with_setting(table, "synchronous_commit=off").logged(true);
+    builder.synchronous_writes(synchronous_writes).build().unwrap()
 }
 
 /// What the server's log had come to, and whether the disk has what was written since.
