@@ -42,6 +42,12 @@ impl FromStr for Address {
             Some((authority, path)) => (authority, Some(path)),
             None => (rest, None),
         };
+        // The rest of a password with a bare `/` in it would be taken for a database, and be shown.
+        if database.is_some_and(|path| path.contains('@')) {
+            return Err(wrong(
+                "it has a `/` before an `@`: in user and password, percent-encode everything but letters and digits",
+            ));
+        }
         if database.is_some_and(|path| path.contains('/')) {
             return Err(wrong("its path must be the name of one database"));
         }
@@ -67,9 +73,12 @@ fn host(text: &str) -> Result<(Host, u16)> {
         None => (text, None),
     };
     let port = match port {
-        Some(digits) => digits.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-            wrong(&format!("its port `{}` is not a number from 1 to 65535", digits.escape_debug()))
-        })?,
+        // Not shown: where the host was left out, it is the password.
+        Some(digits) => digits
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| wrong("a port in it is not a number from 1 to 65535"))?,
         None => PORT,
     };
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
@@ -171,8 +180,12 @@ mod tests {
             ("redis://u:geheim@h/d", "must start with"),
             ("postgres://u:geheim@h/d?sslmode=require", "options"),
             ("postgres://u:geheim@/d", "no host"),
-            ("postgres://u:geheim@h:0/d", "port `0`"),
-            ("postgres://u:geheim@h:x/d", "port `x`"),
+            ("postgres://u:geheim@h:0/d", "not a number from 1 to 65535"),
+            ("postgres://u:geheim@h:x/d", "not a number from 1 to 65535"),
+            ("postgres://u:geheim/d", "not a number from 1 to 65535"),
+            ("postgres://u:geheim/@h", "`/` before an `@`"),
+            ("postgres://u:1/geheim@h", "`/` before an `@`"),
+            ("postgres://u:1/geheim@h/d", "`/` before an `@`"),
             ("postgres://u:geheim@h/d/e", "one database"),
             ("postgres://u:geheim%FF@h/d", "password is not UTF-8"),
             ("postgres://u:geheim%00@h/d", "password holds a NUL"),
