@@ -3,22 +3,9 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use deadpool_postgres::Pool;
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::Result;
 
-use crate::{
-    PostgresStore, SslMode,
-    address::Address,
-    names::Names,
-    session::{Connector, Server},
-    settings::Settings,
-};
-
-/// Where connections come from.
-#[derive(Clone)]
-enum Origin {
-    Address(String),
-    Pool(Pool),
-}
+use crate::{PostgresStore, SslMode, names::Names, origin::Origin, session::Connector, settings::Settings};
 
 /// Sets up a [`PostgresStore`]: see [`PostgresStore::builder`].
 ///
@@ -38,10 +25,6 @@ enum Origin {
 #[must_use = "a builder does nothing until `build`"]
 pub struct PostgresStoreBuilder {
     origin: Origin,
-    user: Option<String>,
-    password: Option<String>,
-    sslmode: SslMode,
-    ca: Option<PathBuf>,
     schema: String,
     table: String,
     create_table: bool,
@@ -62,20 +45,16 @@ pub struct PostgresStoreBuilder {
 
 impl PostgresStoreBuilder {
     pub(crate) fn of_address(address: &str) -> Self {
-        Self::new(Origin::Address(address.to_owned()))
+        Self::new(Origin::of_address(address))
     }
 
     pub(crate) fn of_pool(pool: Pool) -> Self {
-        Self::new(Origin::Pool(pool))
+        Self::new(Origin::of_pool(pool))
     }
 
     fn new(origin: Origin) -> Self {
         Self {
             origin,
-            user: None,
-            password: None,
-            sslmode: SslMode::Disable,
-            ca: None,
             schema: String::from("public"),
             table: String::from("larder_cache"),
             create_table: false,
@@ -102,7 +81,7 @@ impl PostgresStoreBuilder {
     /// let builder = PostgresStore::builder("postgres://localhost/shop").user("shop");
     /// ```
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
+        self.origin.user = Some(user.into());
         self
     }
 
@@ -114,7 +93,7 @@ impl PostgresStoreBuilder {
     /// let builder = PostgresStore::builder("postgres://localhost/shop").password("secret");
     /// ```
     pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into());
+        self.origin.password = Some(password.into());
         self
     }
 
@@ -125,7 +104,7 @@ impl PostgresStoreBuilder {
     /// let builder = PostgresStore::builder("postgres://localhost/shop").sslmode(larder_postgres::SslMode::Require);
     /// ```
     pub fn sslmode(mut self, mode: SslMode) -> Self {
-        self.sslmode = mode;
+        self.origin.sslmode = mode;
         self
     }
 
@@ -136,7 +115,7 @@ impl PostgresStoreBuilder {
     /// let builder = PostgresStore::builder("postgres://localhost/shop").ca("/etc/ssl/shop-ca.pem");
     /// ```
     pub fn ca(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ca = Some(path.into());
+        self.origin.ca = Some(path.into());
         self
     }
 
@@ -257,7 +236,8 @@ impl PostgresStoreBuilder {
     }
 
     /// How long one attempt to connect may take, in the background, until statements are prepared. After a quarter of it,
-    /// and no sooner than 500 ms, the next one begins beside it. 1 ms to 24 hours. Default: 2 s.
+    /// and no sooner than 500 ms, the next one begins beside it. Of a name with several addresses, each has a quarter of it
+    /// to take the connection. 1 ms to 24 hours. Default: 2 s.
     ///
     /// ```
     /// # use larder_postgres::PostgresStore;
@@ -330,8 +310,8 @@ impl PostgresStoreBuilder {
     /// Builds the store. It connects in the background, so the server may be down.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config), naming the setting, where one is wrong; where the certificates cannot be read; or
-    /// outside a Tokio runtime.
+    /// [`Config`](larder_core::ErrorKind::Config), naming the setting, where one is wrong; where the certificates cannot be
+    /// read; or outside a Tokio runtime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -344,7 +324,7 @@ impl PostgresStoreBuilder {
     /// # }
     /// ```
     pub fn build(self) -> Result<PostgresStore> {
-        let server = self.server()?;
+        let server = self.origin.server(self.connect_timeout)?;
         let settings = Settings {
             names: Names::new(&self.schema, &self.table)?,
             logged: self.logged,
@@ -365,34 +345,6 @@ impl PostgresStoreBuilder {
         settings.check()?;
         PostgresStore::open(Connector::new(server, settings))
     }
-
-    fn server(&self) -> Result<Server> {
-        match &self.origin {
-            Origin::Address(text) => {
-                let mut address: Address = text.parse()?;
-                address.user = self.user.clone().or(address.user);
-                address.password = self.password.clone().or(address.password);
-                Server::at(&address, self.sslmode, self.ca.as_deref())
-            }
-            Origin::Pool(pool) => {
-                let given = [
-                    ("user", self.user.is_some()),
-                    ("password", self.password.is_some()),
-                    ("sslmode", self.sslmode != SslMode::Disable),
-                    ("ca", self.ca.is_some()),
-                ];
-                if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
-                    return Err(Error::new(
-                        ErrorKind::Config,
-                        format!(
-                            "`{name}` is given beside a pool: set it in the pool, which makes the connections"
-                        ),
-                    ));
-                }
-                Ok(Server::Pool(pool.clone()))
-            }
-        }
-    }
 }
 
 /// Shows neither the address nor the password.
@@ -403,7 +355,7 @@ impl fmt::Debug for PostgresStoreBuilder {
             .field("table", &self.table)
             .field("logged", &self.logged)
             .field("connections", &self.connections)
-            .field("sslmode", &self.sslmode)
+            .field("sslmode", &self.origin.sslmode)
             .field("pgbouncer", &self.pgbouncer)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()

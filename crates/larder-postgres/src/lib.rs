@@ -11,6 +11,7 @@ mod evict;
 mod guarantees;
 mod hub;
 mod names;
+mod origin;
 mod parameters;
 mod random;
 mod rows;

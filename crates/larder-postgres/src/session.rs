@@ -20,6 +20,8 @@ use crate::{
 
 /// How long a connection that is no longer needed may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// So many addresses of one name may be asked in vain within an attempt, less one.
+const ADDRESSES: u32 = 4;
 
 /// Who makes connections.
 pub(crate) enum Server {
@@ -49,7 +51,12 @@ pub(crate) enum Role {
 }
 
 impl Server {
-    pub(crate) fn at(address: &Address, sslmode: SslMode, ca: Option<&Path>) -> Result<Self> {
+    pub(crate) fn at(
+        address: &Address,
+        sslmode: SslMode,
+        ca: Option<&Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self> {
         let mut config = Config::new();
         if let Some(user) = &address.user {
             config.user(user);
@@ -68,6 +75,9 @@ impl Server {
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(5));
+        // Or the first address of a name, if nothing answers there, would take the time of all the others. Whoever needs
+        // more than this for one packet and back is not ready in time: several more follow.
+        config.connect_timeout(share(connect_timeout, address.hosts.len()) / ADDRESSES);
         let tls = tls(&mut config, sslmode, ca)?;
         let of_host = |(host, port): &(Host, u16)| {
             let mut config = config.clone();
@@ -244,8 +254,7 @@ impl Connector {
     /// The first of several hosts that takes writes. One that does not answer leaves the next ones their share of the time.
     async fn first_of(&self, hosts: &[Config], tls: &Tls) -> Result<(Link, Option<oneshot::Receiver<()>>)> {
         let clock = SystemClock::new();
-        let shares = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let share = self.settings.connect_timeout / shares;
+        let share = share(self.settings.connect_timeout, hosts.len());
         let mut trouble = None;
         for host in hosts {
             match select(pin!(self.connect(host, tls)), clock.sleep(share)).await {
@@ -273,6 +282,15 @@ impl Connector {
                 drive(client, Box::pin(connection))
             }
         }
+    }
+}
+
+/// What one of so many hosts has of the time of an attempt; of several, one share is left for what comes behind connecting.
+fn share(limit: Duration, hosts: usize) -> Duration {
+    match u32::try_from(hosts) {
+        Ok(0 | 1) => limit,
+        Ok(several) => limit / several.saturating_add(1),
+        Err(_) => limit / u32::MAX,
     }
 }
 

@@ -10,15 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_core::CacheStore;
+use larder_core::{CacheStore, ErrorKind};
 use larder_postgres::{PostgresStore, PostgresStoreBuilder};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinSet,
 };
 
-use crate::{SERVER, eventually, fresh, support};
+use crate::{SERVER, eventually, fresh, key, support};
 
 /// Less than one attempt may take, and long enough for three begun after another, half a second apart: a busy machine may
 /// be slow to start the process that serves one of them.
@@ -200,4 +200,28 @@ async fn connections_that_do_not_last_are_made_with_rests_too() {
     until_there(&store).await;
     store.len().await.unwrap();
     assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
+}
+
+/// Of a name with several addresses, where nothing answers at the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_to_which_nothing_connects_leaves_time_for_the_next() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut queued = Vec::new();
+    // Nobody takes them, so the kernel soon lets the next one wait.
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        queued.push(connected.unwrap());
+    }
+    let builder = PostgresStore::builder(&format!("postgres://larder@{address}/larder"));
+    let builder = builder.connect_timeout(Duration::from_secs(4)).operation_timeout(Duration::from_secs(10));
+    let (store, began) = (builder.build().unwrap(), Instant::now());
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("timed out"), "{error}");
+    // A quarter of the whole time.
+    assert!(began.elapsed() < Duration::from_secs(3), "it took {:?}", began.elapsed());
 }
