@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use larder_core::CacheStore;
 use larder_postgres::{PostgresStore, PostgresStoreBuilder};
-use larder_testbed::{Postgres, PostgresOptions, Run};
+use larder_testbed::{PgBouncer, Postgres, PostgresOptions, Run};
 
 use crate::exam::{Exam, Use, back, turn};
 use crate::{FAR, RECOVERY, bytes, connected, key, millis, shown, until};
@@ -131,6 +131,66 @@ async fn an_unlogged_table_is_empty_after_a_crash_and_a_logged_one_is_not() -> R
         assert_eq!(store.increment(&key("n"), 1, FAR).await?, if logged { 4 } else { 1 });
         store.set(&key("a"), bytes("again"), FAR).await?;
         assert_eq!(shown(store.get(&key("a")).await?).as_deref(), Some("again"));
+    }
+    Ok(())
+}
+
+/// What a standby is to its clients, until it takes over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_no_writes_is_in_use_soon_after_it_does() -> Result<()> {
+    let _turn = turn().await;
+    let server = server()?;
+    let store: Arc<dyn CacheStore> = Arc::new(builder(&server.url()).build()?);
+    connected(&store).await;
+    store.set(&key("a"), bytes("value"), FAR).await?;
+    server.sql("ALTER ROLE larder SET default_transaction_read_only = on")?;
+    server.terminate_backends()?;
+    let is_refused =
+        async || store.ping(0).await.is_err_and(|error| error.to_string().contains("takes no writes"));
+    until("it is refused", RECOVERY, is_refused).await;
+    // For so long that every rest is the longest one.
+    for _ in 0..50 {
+        let said = store.get(&key("a")).await.unwrap_err();
+        assert!(said.to_string().contains("takes no writes"), "{said}");
+        tokio::time::sleep(millis(50)).await;
+    }
+    server.sql("ALTER ROLE larder RESET default_transaction_read_only")?;
+    until("it is back", RECOVERY, async || store.ping(0).await.is_ok()).await;
+    assert_eq!(shown(store.get(&key("a")).await?).as_deref(), Some("value"));
+    Ok(())
+}
+
+/// PgBouncer takes connections also while its server is gone or stands still, and lets what is asked through them wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_a_pgbouncer_is_in_use_soon_after_it_is_back() -> Result<()> {
+    let _turn = turn().await;
+    let run = Run::new()?;
+    let server = Postgres::start_with(&run, &PostgresOptions::new().without_fsync())?;
+    let proxy = PgBouncer::start(&run, &server)?;
+    let address = format!("postgres://larder@{}/larder", proxy.address());
+    let store: Arc<dyn CacheStore> = Arc::new(builder(&address).pgbouncer(true).build()?);
+    connected(&store).await;
+    for how in ["killed", "stopped"] {
+        if how == "killed" {
+            server.kill();
+        } else {
+            server.pause()?;
+        }
+        let gone = std::time::Instant::now();
+        while gone.elapsed() < millis(2600) {
+            // Each of these may cost its operation timeout.
+            assert!(store.get(&key("a")).await.is_err(), "{how}, and it answers");
+            tokio::time::sleep(millis(20)).await;
+        }
+        if how == "killed" {
+            server.start()?;
+        } else {
+            server.resume();
+        }
+        let took = until("it is back", RECOVERY, async || store.ping(0).await.is_ok()).await;
+        println!("postgres behind PgBouncer, {how}: in use after {took:.1?}");
+        store.set(&key("a"), bytes("value"), FAR).await?;
+        assert_eq!(shown(store.get(&key("a")).await?).as_deref(), Some("value"));
     }
     Ok(())
 }
