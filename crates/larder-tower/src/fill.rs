@@ -16,7 +16,6 @@ use crate::{
     request::Lookup,
     response::{self, Keep},
     tee::Tee,
-    turns::Turn,
 };
 
 /// One request on its way: to the store, to another request's flight, or to the handler.
@@ -52,14 +51,11 @@ where
             return self.alone(Reason::StoreError).await;
         }
         let waits = self.shared.rules.coalesce && !self.shared.recent.contains(&key, self.shared.now());
-        let turn = if waits { None } else { Turn::take(&self.shared, key) };
-        if !waits && turn.is_none() {
-            return self.alone(Reason::NotWaiting).await;
-        }
-        match self.seat().await {
+        match self.seat(waits).await {
             Ok(Seat::Ready(stored)) => Ok(self.hit(&stored)),
-            Ok(Seat::Leader(leader)) => self.lead(leader, turn).await,
-            Ok(_) => self.alone(Reason::LeaderGaveUp).await,
+            Ok(Seat::Leader(leader)) => self.lead(leader).await,
+            Ok(_) if waits => self.alone(Reason::LeaderGaveUp).await,
+            Ok(_) => self.alone(Reason::NotWaiting).await,
             Err(error) if error.kind() == ErrorKind::Load => self.alone(Reason::LeaderTimedOut).await,
             Err(_) => self.alone(Reason::StoreError).await,
         }
@@ -72,9 +68,16 @@ where
     /// The stored response, or a seat in the flight that makes it. Gives back what being ready reserved (a permit of a
     /// concurrency limit, a place in a buffer) if that takes time: whoever waits does not need it, and the one waited for
     /// may.
-    async fn seat(&mut self) -> larder_core::Result<Seat<StoredResponse>> {
+    async fn seat(&mut self, waits: bool) -> larder_core::Result<Seat<StoredResponse>> {
         let shared = Arc::clone(&self.shared);
-        let mut seat = pin!(shared.cache.seat::<StoredResponse>(self.lookup.key.as_str()));
+        let key = self.lookup.key;
+        let mut seat = pin!(async {
+            if waits {
+                shared.cache.seat(key.as_str()).await
+            } else {
+                shared.cache.seat_at_once(key.as_str()).await
+            }
+        });
         match poll_fn(|context| Poll::Ready(seat.as_mut().poll(context))).await {
             Poll::Ready(seat) => seat,
             Poll::Pending => {
@@ -105,7 +108,7 @@ where
     }
 
     /// Runs the handler for everyone who asks for the same. Dropped on the way, it leaves the seat to the next.
-    async fn lead(mut self, leader: Leader<StoredResponse>, turn: Option<Turn>) -> Answer<S, ReqB, ResB> {
+    async fn lead(mut self, leader: Leader<StoredResponse>) -> Answer<S, ReqB, ResB> {
         edit::for_filling(&self.shared.rules, &mut self.head);
         self.head.extensions.insert(Filling::of(&self.shared, &self.lookup));
         let (shared, lookup, answer) = self.call().await;
@@ -119,7 +122,7 @@ where
         let (head, body) = response.into_parts();
         let (body, outcome) = match response::judge(&shared.rules, &head, &body.size_hint()) {
             Ok(keep) => {
-                let recording = Recording::new(leader, turn, Arc::clone(&shared), lookup.key, &head, keep);
+                let recording = Recording::new(leader, Arc::clone(&shared), lookup.key, &head, keep);
                 keep_copy(Tee::new(body, recording), keep).await
             }
             Err(reason) => {
@@ -150,6 +153,7 @@ async fn keep_copy<B: Body<Data = Bytes>>(mut tee: Tee<B>, keep: Keep) -> (Cache
                 Kept::Yes => CacheOutcome::Miss,
                 Kept::No(NotKept::Invalidated) => CacheOutcome::NotStored(Reason::Invalidated),
                 Kept::No(NotKept::TooLarge) => CacheOutcome::NotStored(Reason::TooLarge),
+                Kept::No(NotKept::LoadedElsewhere) => CacheOutcome::NotStored(Reason::LeaderTimedOut),
                 _ => CacheOutcome::NotStored(Reason::StoreError),
             };
             (CacheBody::full(bytes), outcome)

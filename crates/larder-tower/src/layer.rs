@@ -5,9 +5,7 @@ use std::sync::Arc;
 use larder_core::{Cache, Error, ErrorKind, Key, Result, Timestamp};
 use tower_layer::Layer;
 
-use crate::{
-    CacheLayerBuilder, CacheService, RequestHead, recent::Recent, request, rules::Rules, turns::Turns,
-};
+use crate::{CacheLayerBuilder, CacheService, RequestHead, recent::Recent, request, rules::Rules};
 
 /// A [`tower` layer](tower_layer::Layer) that caches whole responses in a [`Cache`].
 ///
@@ -36,7 +34,6 @@ pub(crate) struct Shared {
     pub(crate) cache: Cache,
     pub(crate) rules: Rules,
     pub(crate) recent: Recent,
-    pub(crate) turns: Turns,
 }
 
 impl Shared {
@@ -60,7 +57,7 @@ impl CacheLayer {
     }
 
     pub(crate) fn new(cache: Cache, rules: Rules) -> Self {
-        let shared = Shared { cache, rules, recent: Recent::new(), turns: Turns::default() };
+        let shared = Shared { cache, rules, recent: Recent::new() };
         Self { shared: Arc::new(shared) }
     }
 

@@ -33,7 +33,6 @@ mod scheme;
 mod service;
 mod stored;
 mod tee;
-mod turns;
 mod vary;
 mod wire;
 

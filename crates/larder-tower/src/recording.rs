@@ -6,20 +6,18 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use larder_core::{Kept, Leader, Timestamp};
 
-use crate::{Reason, StoredResponse, key::KeyText, layer::Shared, response::Keep, turns::Turn};
+use crate::{Reason, StoredResponse, key::KeyText, layer::Shared, response::Keep};
 
 /// A response whose head may be stored, and as much of its body as has passed. Dropping it unfinished leaves the key to the
 /// next request that waits for it.
 pub(crate) struct Recording {
     /// Taken when the recording ends.
     leader: Option<Leader<StoredResponse>>,
-    /// Held for as long as this may still become an entry.
-    _turn: Option<Turn>,
     shared: Arc<Shared>,
     key: KeyText,
     status: StatusCode,
     headers: HeaderMap,
-    now: Timestamp,
+    made: Timestamp,
     keep: Keep,
     chunks: Vec<Bytes>,
     len: u64,
@@ -28,21 +26,19 @@ pub(crate) struct Recording {
 impl Recording {
     pub(crate) fn new(
         leader: Leader<StoredResponse>,
-        turn: Option<Turn>,
         shared: Arc<Shared>,
         key: KeyText,
         head: &crate::ResponseHead,
         keep: Keep,
     ) -> Self {
-        let now = shared.now();
+        let made = shared.now();
         Self {
             leader: Some(leader),
-            _turn: turn,
             shared,
             key,
             status: head.status,
             headers: head.headers.clone(),
-            now,
+            made,
             keep,
             chunks: Vec::new(),
             len: 0,
@@ -88,7 +84,7 @@ impl Recording {
 
     /// The response is for its own request only.
     pub(crate) fn give_up_for(mut self, reason: Reason) {
-        self.shared.recent.note(&self.key, reason, self.now);
+        self.shared.recent.note(&self.key, reason, self.shared.now());
         if let Some(leader) = self.leader.take() {
             leader.give_up();
         }
@@ -102,7 +98,7 @@ impl Recording {
     }
 
     fn stored(&mut self, body: Bytes) -> StoredResponse {
-        StoredResponse::new(self.status, std::mem::take(&mut self.headers), body, self.now)
+        StoredResponse::new(self.status, std::mem::take(&mut self.headers), body, self.made)
     }
 }
 

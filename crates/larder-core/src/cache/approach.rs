@@ -28,12 +28,22 @@ pub(super) struct Ask<'a, T> {
     pub(super) is_stale: Option<&'a (dyn Fn(&T) -> bool + Send + Sync)>,
     /// The caller has been counted, as one that missed.
     pub(super) counted: bool,
+    /// Whom it waits for, where the cache lets it.
+    pub(super) coalesce: Coalesce,
 }
 
 impl<'a, T> Ask<'a, T> {
     /// For what is fresh.
     pub(super) fn new(key: &'a Key, policy: &'a Arc<Policy>) -> Self {
-        Self { key, policy, known_miss: false, force: false, is_stale: None, counted: false }
+        Self {
+            key,
+            policy,
+            known_miss: false,
+            force: false,
+            is_stale: None,
+            counted: false,
+            coalesce: Coalesce::Cluster,
+        }
     }
 }
 
@@ -70,6 +80,7 @@ impl Inner {
         let flights = &self.handle.flights;
         let mut known_miss = ask.known_miss;
         let mut counted = ask.counted;
+        let waits = ask.coalesce != Coalesce::Off && self.coalesce != Coalesce::Off;
         loop {
             let was_known = std::mem::take(&mut known_miss);
             // Apart, here and below, as asking and waiting make large futures, and many a load needs neither.
@@ -106,7 +117,7 @@ impl Inner {
             }
             let mut follow = match place {
                 Place::Leader { guard, recheck, after } => {
-                    if self.coalesce == Coalesce::Off && after.is_some() {
+                    if !waits && after.is_some() {
                         return Ok(Approach::Alone(look.found));
                     }
                     // A value found now was stored since the first look; dropping the guard sends followers to it.
@@ -132,9 +143,12 @@ impl Inner {
                     let (stale, absent) = (look.found, look.absent);
                     return Ok(Approach::Lead(Lead { guard, stale, after, recheck: false, absent, over }));
                 }
-                Place::Follower(_) if self.coalesce == Coalesce::Off => {
-                    return Ok(Approach::Alone(look.found));
+                // Nobody follows it to the end of its time, so that it is for this caller to end it.
+                Place::Follower(follow) if !waits && follow.flight.deadline <= now => {
+                    self.expire_flight(&follow.flight, policy);
+                    continue;
                 }
+                Place::Follower(_) if !waits => return Ok(Approach::Alone(look.found)),
                 Place::Follower(follow) => follow,
                 Place::ReadAgain => continue,
             };

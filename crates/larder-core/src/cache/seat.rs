@@ -5,15 +5,15 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use super::{
     Cache,
     approach::{Approach, Ask},
-    begin::Start,
+    begin::{Begin, Start},
     chain::Depends,
     commit::loader_failed,
     inner::Inner,
     renewal::Renewal,
 };
 use crate::{
-    BoxError, Cacheable, EntryOptions, Error, IntoKey, Kept, Loaded, NotKept, Outcome, Result, Source,
-    Timestamp,
+    BoxError, Cacheable, Coalesce, EntryOptions, Error, IntoKey, Kept, Loaded, NotKept, Outcome, Result,
+    Source, Timestamp,
     flight::{Landing, LeaderGuard},
     policy::Policy,
 };
@@ -26,7 +26,8 @@ pub enum Seat<T> {
     Ready(Outcome<T>),
     /// Load it, for everyone who waits.
     Leader(Leader<T>),
-    /// Load it for yourself alone: the one who led found that its result is not to be shared.
+    /// Load it for yourself alone: the one who led found that its result is not to be shared, or you were not to
+    /// [wait](Cache::seat_at_once) for it.
     Alone,
 }
 
@@ -67,6 +68,27 @@ impl Cache {
     /// # Ok(()) }) }
     /// ```
     pub async fn seat<T: Cacheable>(&self, key: impl IntoKey) -> Result<Seat<T>> {
+        self.seat_of(key, Coalesce::Cluster).await
+    }
+
+    /// [`seat`](Cache::seat) for callers who would rather load for themselves than wait for another's load, in this process or
+    /// another one: then it is [`Seat::Alone`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+    /// # fn main() { example(|cache| async move {
+    /// use larder_core::Seat;
+    ///
+    /// let Seat::Leader(leader) = cache.seat_at_once::<String>("page").await? else { unreachable!() };
+    /// assert!(matches!(cache.seat_at_once::<String>("page").await?, Seat::Alone));
+    /// # drop(leader);
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn seat_at_once<T: Cacheable>(&self, key: impl IntoKey) -> Result<Seat<T>> {
+        self.seat_of(key, Coalesce::Off).await
+    }
+
+    async fn seat_of<T: Cacheable>(&self, key: impl IntoKey, coalesce: Coalesce) -> Result<Seat<T>> {
         let key = key.into_key(&self.namespace)?;
         let options = EntryOptions::new();
         let mut known_miss = match self.inner.peek_for_load::<T>(&key, &options) {
@@ -76,16 +98,24 @@ impl Cache {
         let policy = self.inner.policy(&options)?;
         let mut counted = false;
         loop {
-            let ask = Ask { known_miss, counted, ..Ask::new(&key, &policy) };
+            let ask = Ask { known_miss, counted, coalesce, ..Ask::new(&key, &policy) };
             (known_miss, counted) = (false, true);
             let mut lead = match self.inner.approach(ask).await? {
                 Approach::Done(outcome) => return Ok(Seat::Ready(outcome)),
                 Approach::Alone(_) => return Ok(Seat::Alone),
                 Approach::Lead(lead) | Approach::Behind(_, lead) => lead,
             };
-            let start = match self.inner.begin(&mut lead, &policy, policy.soft_timeout).await {
-                Ok(start) => start,
-                Err(outcome) => return Ok(Seat::Ready(outcome)),
+            let start = if coalesce == Coalesce::Off {
+                match Box::pin(self.inner.begin_at_once(&mut lead, &policy)).await {
+                    Begin::Go(start) => Some(start),
+                    Begin::There => None,
+                    Begin::Busy => return Ok(Seat::Alone),
+                }
+            } else {
+                match self.inner.begin(&mut lead, &policy, policy.soft_timeout).await {
+                    Ok(start) => start,
+                    Err(outcome) => return Ok(Seat::Ready(outcome)),
+                }
             };
             if let Some(mut start) = start {
                 let deadline = lead.guard.flight().deadline;

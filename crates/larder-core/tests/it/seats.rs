@@ -275,3 +275,40 @@ async fn a_commit_is_carried_to_its_end_whatever_it_waits_for() {
         a.at_rest().await;
     }
 }
+
+#[tokio::test]
+async fn who_would_not_wait_is_sent_off_at_once() {
+    let cluster = Cluster::new();
+    let (a, b) = cluster.two();
+    for (one, other) in [(&a, &a), (&a, &b)] {
+        let leader = lead(&one.cache).await;
+        assert!(matches!(other.cache.seat_at_once::<String>("a").await.unwrap(), Seat::Alone));
+        leader.give_up();
+        settle().await;
+        let Seat::Leader(next) = other.cache.seat_at_once::<String>("a").await.unwrap() else {
+            panic!("nobody loads it")
+        };
+        assert_eq!(next.commit(text("page"), Duration::from_mins(1)).await, Kept::Yes);
+        assert!(ready(one.cache.seat_at_once("a").await.unwrap()).is_hit());
+        one.cache.delete("a").await.unwrap();
+    }
+    a.at_rest().await;
+    b.at_rest().await;
+}
+
+#[tokio::test]
+async fn who_would_not_wait_takes_over_from_a_load_past_its_time() {
+    for rig in [Rig::new(), Rig::bytes()] {
+        let slow = lead(&rig.cache).await;
+        rig.clock.advance(Duration::from_secs(29));
+        assert!(matches!(rig.cache.seat_at_once::<String>("a").await.unwrap(), Seat::Alone));
+        rig.clock.advance(Duration::from_secs(1));
+        let Seat::Leader(next) = rig.cache.seat_at_once::<String>("a").await.unwrap() else {
+            panic!("its time is over")
+        };
+        assert_eq!(next.commit(text("next"), Duration::from_mins(1)).await, Kept::Yes);
+        assert_eq!(slow.commit(text("slow"), EntryOptions::new()).await, Kept::No(NotKept::Invalidated));
+        assert_eq!(rig.cache.stats().load_errors, 1);
+        rig.at_rest().await;
+    }
+}

@@ -14,7 +14,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use larder_core::{Cache, ManualClock};
 use larder_simple::SimpleStore;
-use larder_tower::{CacheBody, CacheLayer, CacheOutcome, Reason};
+use larder_tower::{CacheBody, CacheLayer, CacheLayerBuilder, CacheOutcome, Reason};
 use tokio::{sync::Barrier, time::timeout};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 
@@ -254,6 +254,58 @@ async fn a_leader_past_its_time_is_not_waited_for() {
     assert_eq!(outcome, CacheOutcome::NotStored(Reason::LeaderTimedOut));
     assert_eq!(body_of(answer).await, "in time");
     stuck.abort();
+}
+
+/// A layer over a store whose time stands still.
+fn timed(options: impl FnOnce(CacheLayerBuilder) -> CacheLayerBuilder) -> (CacheLayer, ManualClock) {
+    let clock = ManualClock::default();
+    let store = SimpleStore::builder().clock(Arc::new(clock.clone())).build().unwrap();
+    (options(CacheLayer::builder(Cache::new(store))).build().unwrap(), clock)
+}
+
+/// A body of unknown length, of which nothing is made before it is asked for.
+fn stream(
+    chunks: &'static [&'static str],
+) -> Response<impl http_body::Body<Data = bytes::Bytes, Error = Infallible>> {
+    let frames =
+        chunks.iter().map(|chunk| Ok(http_body::Frame::data(bytes::Bytes::from_static(chunk.as_bytes()))));
+    Response::new(http_body_util::StreamBody::new(futures_util::stream::iter(frames)))
+}
+
+#[tokio::test]
+async fn a_stream_found_too_long_at_its_end_does_not_make_anyone_wait() {
+    let (layer, clock) = timed(|layer| layer.max_body(4));
+    let together = Arc::new(Barrier::new(3));
+    let (service, _) = service(&layer, move |call| {
+        let together = Arc::clone(&together);
+        async move {
+            if call > 1 {
+                together.wait().await;
+            }
+            stream(&["one ", "two"])
+        }
+    });
+    let first = service.clone().oneshot(request("GET", "/", &[])).await.unwrap();
+    clock.advance(Duration::from_secs(11));
+    assert_eq!(body_of(first).await, "one two");
+    let answers = timeout(SOON, storm(&service, 3)).await.expect("they wait for a leader");
+    assert_eq!(
+        answers.iter().filter(|(outcome, ..)| outcome.reason() == Some(Reason::NotWaiting)).count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_slow_reader_keeps_others_from_filling_no_longer_than_a_load_may_take() {
+    let (layer, clock) = timed(|layer| layer.coalesce(false));
+    let (service, calls) = service(&layer, |_| async { stream(&["one ", "two"]) });
+    let slow = service.clone().oneshot(request("GET", "/", &[])).await.unwrap();
+    assert_eq!(storm(&service, 1).await[0].0, CacheOutcome::NotStored(Reason::NotWaiting));
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(storm(&service, 1).await[0].0, CacheOutcome::Miss);
+    assert!(matches!(storm(&service, 1).await[0].0, CacheOutcome::Hit { .. }));
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+    assert_eq!(body_of(slow).await, "one two");
 }
 
 #[tokio::test]

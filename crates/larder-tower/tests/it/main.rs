@@ -14,6 +14,7 @@ mod keys;
 mod options;
 mod over_http;
 mod probes;
+mod processes;
 mod site;
 mod stored;
 mod stores;
