@@ -110,7 +110,7 @@ where
     /// Runs the handler for everyone who asks for the same. Dropped on the way, it leaves the seat to the next.
     async fn lead(mut self, leader: Leader<StoredResponse>) -> Answer<S, ReqB, ResB> {
         edit::for_filling(&self.shared.rules, &mut self.head);
-        self.head.extensions.insert(Filling::of(&self.shared, &self.lookup));
+        Filling::begin(&mut self.head.extensions, &self.shared, &self.lookup);
         let (shared, lookup, answer) = self.call().await;
         let response = match answer {
             Ok(response) => response,

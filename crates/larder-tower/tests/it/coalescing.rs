@@ -354,3 +354,14 @@ async fn a_layer_within_a_layer_does_not_wait_for_itself() {
     let hit = both.oneshot(request("GET", "/", &[])).await.unwrap();
     assert!(matches!(hit.extensions().get(), Some(CacheOutcome::Hit { .. })));
 }
+
+#[tokio::test]
+async fn a_layer_in_between_does_not_hide_the_one_further_out() {
+    let cache = Cache::new(SimpleStore::new());
+    let layer = |name| CacheLayer::builder(cache.namespace(name).unwrap()).build().unwrap();
+    let (outer, between) = (layer("outer"), layer("between"));
+    let handler = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(respond("x")) });
+    let all = outer.layer(between.layer(outer.layer(handler)));
+    let answer = timeout(SOON, all.oneshot(request("GET", "/", &[]))).await.expect("it waits for itself");
+    assert_eq!(body_of(answer.unwrap()).await, "x");
+}
