@@ -17,13 +17,15 @@ pub(crate) struct Tee<B: Body> {
     inner: Pin<Box<B>>,
     /// Read ahead of whoever reads this body.
     ahead: VecDeque<Result<Frame<Bytes>, B::Error>>,
+    /// The body has said that it ends, and must not be asked again: one made of a stream may panic.
+    ended: bool,
     /// `None` once the response is stored, or is known not to be.
     recording: Option<Recording>,
 }
 
 impl<B: Body<Data = Bytes>> Tee<B> {
     pub(crate) fn new(inner: B, recording: Recording) -> Self {
-        Self { inner: Box::pin(inner), ahead: VecDeque::new(), recording: Some(recording) }
+        Self { inner: Box::pin(inner), ahead: VecDeque::new(), ended: false, recording: Some(recording) }
     }
 
     /// Reads what is there without waiting. The recording comes back if the body has ended well: it is then all in
@@ -32,7 +34,10 @@ impl<B: Body<Data = Bytes>> Tee<B> {
         while !self.inner.is_end_stream() {
             match self.inner.as_mut().poll_frame(context) {
                 Poll::Pending => return Ok(None),
-                Poll::Ready(None) => break,
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    break;
+                }
                 Poll::Ready(Some(frame)) => {
                     let verdict = self.record(&frame);
                     self.ahead.push_back(frame);
@@ -56,7 +61,11 @@ impl<B: Body<Data = Bytes>> Tee<B> {
         if let Some(frame) = self.ahead.pop_front() {
             return Poll::Ready(Some(frame));
         }
+        if self.ended {
+            return Poll::Ready(None);
+        }
         let frame = ready!(self.inner.as_mut().poll_frame(context));
+        self.ended = frame.is_none();
         if let Some(frame) = &frame {
             // Whoever reads the body has its head already: there is nobody left to tell why.
             let _ = self.record(frame);
@@ -85,7 +94,7 @@ impl<B: Body<Data = Bytes>> Tee<B> {
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.inner.is_end_stream()
+        self.ahead.is_empty() && (self.ended || self.inner.is_end_stream())
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
