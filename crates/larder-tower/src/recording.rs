@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use larder_core::{Kept, Leader, Timestamp};
 
@@ -76,7 +76,7 @@ impl Recording {
 
     /// The body has ended well, and whoever knows it can wait. Returns the body in one piece.
     pub(crate) async fn commit(mut self) -> (Bytes, Kept) {
-        let body = concat(std::mem::take(&mut self.chunks));
+        let body = concat(&std::mem::take(&mut self.chunks));
         let stored = self.stored(body.clone());
         let leader = self.leader.take().expect("a recording has its seat until it ends");
         (body, leader.commit(stored.into(), self.keep.timeout).await)
@@ -92,7 +92,7 @@ impl Recording {
 
     fn commit_detached(&mut self) {
         if let Some(leader) = self.leader.take() {
-            let body = concat(std::mem::take(&mut self.chunks));
+            let body = concat(&std::mem::take(&mut self.chunks));
             leader.commit_later(self.stored(body).into(), self.keep.timeout);
         }
     }
@@ -111,13 +111,12 @@ impl Drop for Recording {
     }
 }
 
-fn concat(mut chunks: Vec<Bytes>) -> Bytes {
-    if chunks.len() <= 1 {
-        return chunks.pop().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+/// One piece of just this size. A chunk can be a small part of a large buffer, which an entry would keep alive without
+/// weighing it.
+fn concat(chunks: &[Bytes]) -> Bytes {
+    let mut whole = Vec::with_capacity(chunks.iter().map(Bytes::len).sum());
     for chunk in chunks {
-        whole.extend_from_slice(&chunk);
+        whole.extend_from_slice(chunk);
     }
-    whole.freeze()
+    whole.into()
 }

@@ -17,7 +17,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use larder_core::Cache;
 use larder_simple::SimpleStore;
-use larder_tower::{CacheBody, CacheLayer, CacheOutcome, Reason};
+use larder_tower::{CacheBody, CacheLayer, CacheOutcome, Reason, StoredResponse};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneService};
 
 use crate::site::{Body, request};
@@ -210,6 +210,38 @@ async fn a_body_dropped_before_its_end_is_not_stored() {
     let whole = service.oneshot(request("GET", "/", &[])).await.unwrap();
     assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "one two");
     assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_body_dropped_before_its_end_makes_it_anew() {
+    let (service, calls) = service(&layer(), || Response::new(streaming(vec![data("one "), data("two")])));
+    let mut leading = service.clone().oneshot(request("GET", "/", &[])).await.unwrap();
+    leading.body_mut().frame().await.unwrap().unwrap();
+    let mut waiting = Box::pin(service.clone().oneshot(request("GET", "/", &[])));
+    for _ in 0..10 {
+        tokio::select! { biased; _ = &mut waiting => panic!("it does not wait"), () = tokio::task::yield_now() => {} }
+    }
+    drop(leading);
+    let whole = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it hangs").unwrap();
+    assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "one two");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    let hit = service.oneshot(request("GET", "/", &[])).await.unwrap();
+    assert!(matches!(hit.extensions().get(), Some(CacheOutcome::Hit { .. })));
+}
+
+#[tokio::test]
+async fn an_entry_keeps_no_larger_buffer_alive_than_it_weighs() {
+    let large = Bytes::from(vec![b'x'; 1 << 20]);
+    let part = large.slice(10..20);
+    let layer = layer();
+    let (service, _) = service(&layer, move || {
+        Response::new(http_body_util::Full::from(part.clone()).map_err(|e| match e {}).boxed_unsync())
+    });
+    service.oneshot(request("GET", "/", &[])).await.unwrap();
+    let key = layer.key_for(&request("GET", "/", &[]).into_parts().0).unwrap();
+    let stored = layer.cache().get::<StoredResponse>(&key).await.unwrap().unwrap();
+    assert_eq!(stored.body(), "xxxxxxxxxx");
+    assert!(!large.as_ptr_range().contains(&stored.body().as_ptr()));
 }
 
 #[tokio::test]
