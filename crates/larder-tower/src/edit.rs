@@ -1,8 +1,8 @@
 //! What the handler sees while it fills an entry: nothing that could make the entry another one and is not in its key.
 
-use http::{HeaderMap, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Uri, header, uri::PathAndQuery};
 
-use crate::{Authorization, RequestHead, original, rules::Rules};
+use crate::{Authorization, RequestHead, host::authority, original, rules::Rules};
 
 /// Headers that some framework or proxy takes for the host, the path, the method or the scheme, whoever sent them.
 pub(crate) const OVERRIDES: [&str; 19] = [
@@ -49,9 +49,19 @@ pub(crate) fn for_filling(rules: &Rules, head: &mut RequestHead) {
         rules.cookies.hide(&rules.analytics, &mut head.headers);
     }
     if rules.only.is_none() {
-        edit_uri(rules, &mut head.uri);
-        original::edit(&mut head.extensions, |uri| edit_uri(rules, uri));
+        edit_target(rules, head);
     }
+}
+
+/// The handler sees the host in the spelling that is in the key. Another one leads to the same entry, and what it makes of the
+/// page (absolute links, a redirect to the right spelling) would be served to everyone.
+fn edit_target(rules: &Rules, head: &mut RequestHead) {
+    let host = authority(&head.uri, &head.headers, rules.scheme).expect("judged before").into_owned();
+    if let Some(said) = head.headers.get_mut(header::HOST).filter(|said| **said != *host.as_str()) {
+        *said = HeaderValue::from_str(&host).expect("made of letters and digits of one");
+    }
+    edit_uri(rules, &host, &mut head.uri);
+    original::edit(&mut head.extensions, |uri| edit_uri(rules, &host, uri));
 }
 
 /// A proxy that ends TLS says so in a header, and an application that misses it redirects for ever. What says the same as
@@ -61,10 +71,11 @@ fn agrees(rules: &Rules, headers: &HeaderMap, name: &str) -> bool {
         && headers.get_all(name).iter().all(|value| value == rules.scheme.as_str())
 }
 
-fn edit_uri(rules: &Rules, uri: &mut Uri) {
+fn edit_uri(rules: &Rules, host: &str, uri: &mut Uri) {
     let scheme_differs = uri.scheme_str().is_some_and(|scheme| scheme != rules.scheme.as_str());
+    let host_differs = uri.authority().is_some_and(|authority| authority.as_str() != host);
     let query = rules.query.apply(uri.query()).expect("judged before");
-    if !scheme_differs && query.as_deref() == uri.query() {
+    if !scheme_differs && !host_differs && query.as_deref() == uri.query() {
         return;
     }
     let target = match &query {
@@ -75,6 +86,9 @@ fn edit_uri(rules: &Rules, uri: &mut Uri) {
     parts.path_and_query = Some(PathAndQuery::try_from(target).expect("parts of a valid target make one"));
     if scheme_differs {
         parts.scheme = Some(rules.scheme.as_str().parse().expect("http and https are schemes"));
+    }
+    if host_differs {
+        parts.authority = Some(host.parse().expect("a host that was judged is an authority"));
     }
     *uri = Uri::from_parts(parts).expect("no part was added or taken away");
 }

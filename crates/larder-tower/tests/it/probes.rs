@@ -293,6 +293,22 @@ async fn a_cors_echo_is_not_shared() {
     assert_not_stored(&[("access-control-allow-origin", "https://a.org")], Reason::Cors).await;
     assert!(counting(&[("access-control-allow-origin", "*")]).caches("/", &[]).await);
     let site = Site::with(
+#[tokio::test]
+async fn a_host_in_another_spelling_does_not_poison() {
+    for (scheme, spelling) in [("http", "A.Org:80"), ("https", "a.org:443")] {
+        let page =
+            |head: &http::request::Parts, _| respond(format!("{:?} {}", head.headers.get("host"), head.uri));
+        let site = Site::with(|layer| layer.scheme(scheme), page);
+        let answer = site.get_with("/x", &[("host", spelling)]).await;
+        assert_eq!(answer.body, "Some(\"a.org\") /x", "the spelling that is in the key");
+        let site = Site::with(|layer| layer.scheme(scheme), page);
+        let answer = site.get(&format!("http://{spelling}/x")).await;
+        assert_eq!(answer.body, format!("None {scheme}://a.org/x"));
+        let past = site.get_with("/x", &[("host", spelling), ("cookie", "session=1")]).await;
+        assert_eq!(past.body, format!("Some({spelling:?}) /x"), "past the cache it is as it came");
+    }
+}
+
         |layer| layer.vary_header("origin"),
         |head, _| {
             let origin = head.headers["origin"].to_str().unwrap();
