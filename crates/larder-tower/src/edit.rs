@@ -1,8 +1,10 @@
 //! What the handler sees while it fills an entry: nothing that could make the entry another one and is not in its key.
 
-use http::{HeaderMap, HeaderValue, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::PathAndQuery};
 
-use crate::{Authorization, RequestHead, host::authority, original, rules::Rules};
+use crate::{
+    Authorization, RequestHead, authorization::is_credential, host::authority, original, rules::Rules,
+};
 
 /// Headers that some framework or proxy takes for the host, the path, the method or the scheme, whoever sent them.
 pub(crate) const OVERRIDES: [&str; 19] = [
@@ -39,10 +41,10 @@ pub(crate) fn for_filling(rules: &Rules, head: &mut RequestHead) {
         }
     }
     if rules.authorization == Authorization::Ignore {
-        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
-            if !rules.keyed_headers.contains(&name) {
-                head.headers.remove(name);
-            }
+        let hidden = |name: &&HeaderName| is_credential(name) && !rules.keyed_headers.contains(name);
+        let hidden: Vec<HeaderName> = head.headers.keys().filter(hidden).cloned().collect();
+        for name in hidden {
+            head.headers.remove(name);
         }
     }
     if !rules.keyed_headers.contains(&header::COOKIE) {

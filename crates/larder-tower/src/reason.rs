@@ -23,7 +23,7 @@ pub enum Reason {
     Range,
     /// The request: `If-Match` or `If-Unmodified-Since`, which only the handler can answer.
     Precondition,
-    /// The request: it carries credentials, in `Authorization` or `Proxy-Authorization`.
+    /// The request: it carries [credentials](crate::Authorization).
     Authorization,
     /// The request: it carries a cookie that may make the response personal.
     Cookie,

@@ -4,6 +4,7 @@ use http::{Method, header};
 
 use crate::{
     Authorization, Reason, RequestHead,
+    authorization::is_credential,
     cookies::Selected,
     host,
     key::{Field, KeyHasher, KeyText},
@@ -44,12 +45,9 @@ pub(crate) fn judge(rules: &Rules, head: &RequestHead, has_body: bool) -> Result
     if head.headers.contains_key(header::IF_MATCH) || head.headers.contains_key(header::IF_UNMODIFIED_SINCE) {
         return Err(Reason::Precondition);
     }
-    if rules.authorization == Authorization::Bypass {
-        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
-            if head.headers.contains_key(&name) && !rules.keyed_headers.contains(&name) {
-                return Err(Reason::Authorization);
-            }
-        }
+    let is_asked_by = |name| is_credential(name) && !rules.keyed_headers.contains(name);
+    if rules.authorization == Authorization::Bypass && head.headers.keys().any(is_asked_by) {
+        return Err(Reason::Authorization);
     }
     if rules.unless.as_ref().is_some_and(|unless| unless(head)) {
         return Err(Reason::Unless);

@@ -176,6 +176,14 @@ async fn credentials_can_be_ignored_or_keyed() {
     let user = |name| [("authorization", name)];
     assert_eq!(site.get_with("/", &user("a")).await.body, "/ []", "nobody's credentials get into the entry");
     assert!(matches!(site.get_with("/", &user("b")).await.outcome, CacheOutcome::Hit { .. }));
+    assert_eq!(
+        site.get_with("/api", &[("x-api-key", "a"), ("x-kept", "1")]).await.body,
+        "/api [(\"x-kept\", \"1\")]"
+    );
+
+    let site = mirror(|layer| layer.vary_header("x-api-key"));
+    assert!(site.caches("/", &[("x-api-key", "a")]).await);
+    assert_eq!(site.get_with("/", &[("x-api-key", "b")]).await.outcome, CacheOutcome::Miss);
 
     let site = mirror(|layer| layer.vary_header("authorization"));
     assert!(site.caches("/", &user("a")).await);
