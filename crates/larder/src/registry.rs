@@ -238,7 +238,10 @@ impl Registry {
             }
             Some(Builtin::On) | None => {
                 let hint = suggest::near(scheme, known.iter().copied());
-                format!("no store is registered for `{scheme}://`{hint}; schemes known here: {listed}")
+                let instead = builtin::instead_of(scheme, scheme);
+                format!(
+                    "no store is registered for `{scheme}://`{hint}{instead}; schemes known here: {listed}"
+                )
             }
         })
     }
@@ -260,9 +263,10 @@ fn check_names(url: &StoreUrl, own: &[&str]) -> Result<()> {
     let hint = suggest::near(name, known.iter().copied());
     let label = unknown.label.as_ref().map(|label| format!("`{label}`: ")).unwrap_or_default();
     Err(config(format!(
-        "{label}`{}://` has no setting `{}`{hint}; its settings: {}",
+        "{label}`{}://` has no setting `{}`{hint}{}; its settings: {}",
         url.scheme(),
         shown(name),
+        builtin::instead_of(url.scheme(), name),
         known.join(", ")
     )))
 }

@@ -70,6 +70,18 @@ fn server(feature: &str) -> Option<Arc<dyn StoreFactory>> {
     }
 }
 
+/// What there is in place of what somebody asks a store of ours for, by a scheme or a setting. Empty where that is
+/// nothing in particular.
+pub(crate) fn instead_of(scheme: &str, asked: &str) -> &'static str {
+    let is_binary = ["sasl", "binary"].iter().any(|word| asked.contains(word));
+    if scheme.starts_with("memcached") && is_binary {
+        "; SASL needs the binary protocol of memcached, which is not spoken here: use ASCII authentication \
+         (`memcached -Y`), `memcached://user:password@host`"
+    } else {
+        ""
+    }
+}
+
 pub(crate) fn find(scheme: &str) -> Option<Builtin> {
     let built = |on, feature| if on { Builtin::On } else { Builtin::Off { feature } };
     match scheme {
