@@ -54,7 +54,7 @@ impl Exchange {
     /// no trip is answered at once.
     pub(crate) fn plan(
         going_on: Vec<Group>,
-        jobs: Vec<Job>,
+        mut jobs: Vec<Job>,
         connection: &Connection,
         settings: &Settings,
     ) -> Self {
@@ -71,16 +71,22 @@ impl Exchange {
             askers: Vec::new(),
             groups: HashMap::default(),
         };
+        // Of a key there is one group. Two would take turns at making each other's reading stale, and one of them would
+        // never win.
+        plan.groups.extend(going_on.into_iter().map(|group| (group.key().to_owned(), group)));
+        for job in jobs.extract_if(.., |job| matches!(job.op, Op::Change { .. })) {
+            plan.job(job);
+        }
+        let groups = std::mem::take(&mut plan.groups);
+        let (going_on, new): (Vec<_>, Vec<_>) = groups.into_values().partition(Group::has_begun);
+        // What was read must not be made stale by what came later.
         for group in going_on {
             plan.group(group);
         }
         for job in jobs {
-            if !job.waiter.is_gone() {
-                plan.job(job);
-            }
+            plan.job(job);
         }
-        let groups = std::mem::take(&mut plan.groups);
-        for group in groups.into_values() {
+        for group in new {
             plan.group(group);
         }
         let Plan { steps, asked, askers, .. } = plan;
@@ -142,6 +148,9 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn job(&mut self, Job { op, waiter }: Job) {
+        if waiter.is_gone() {
+            return;
+        }
         match op {
             Op::Get { key } if self.one_get => {
                 self.wire.get(&key);

@@ -60,6 +60,11 @@ impl Group {
         self.changes.push(Pending { change, waiter: Some(waiter), outcome: None });
     }
 
+    /// Whether it knows of what the server has.
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.seen, Seen::Unknown)
+    }
+
     /// What the server said it has.
     pub(crate) fn saw(&mut self, found: Option<(Bytes, u64)>) {
         self.seen = match found {

@@ -252,7 +252,7 @@ impl CacheStore for MemcachedStore {
             )
             .weakened(
                 Hazard::Eviction,
-                "a full server drops entries before their time, and says nothing",
+                "a full server drops entries before their time, and says nothing: counters begin anew and `add` wins again",
                 None,
             )
             .weakened(

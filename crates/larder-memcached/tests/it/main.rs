@@ -6,11 +6,13 @@
 mod support;
 
 mod config;
+mod counters;
 mod fake;
 mod faults;
 mod hostile;
 mod limits;
 mod sharing;
+mod shelf;
 mod storms;
 
 use std::time::Duration;

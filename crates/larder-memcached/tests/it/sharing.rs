@@ -1,8 +1,8 @@
 //! Several stores on the same servers, and several servers in one store.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use larder_core::{CacheStore, Hazard};
+use larder_core::{CacheStore, Hazard, Value};
 use larder_memcached::MemcachedStore;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,7 +10,9 @@ use tokio::{
 };
 
 use crate::{
-    FAR, bytes, key, namespace, store,
+    FAR, bytes, key, namespace,
+    shelf::{Shelf, Whims},
+    store,
     support::{self, ALONE, THREE, UNIX},
     text,
 };
@@ -56,6 +58,44 @@ async fn a_key_is_on_the_server_that_answers_for_it_and_on_no_other() {
         }
     }
     assert!(used.iter().all(|count| *count > 0), "{used:?}");
+}
+
+/// Whatever is done with it, and by however many callers: so nothing overtakes anything of the same key.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_operations_on_a_key_go_over_one_connection_of_several() {
+    let shelf = Shelf::start(Whims::default()).await;
+    let builder = MemcachedStore::builder(format!("memcached://{}", shelf.address)).lanes(3);
+    let store = Arc::new(builder.operation_timeout(Duration::from_secs(4)).build().unwrap());
+    let space = namespace("lanes");
+    let keys: Arc<Vec<_>> = Arc::new((0..40).map(|n| key(&space, &n.to_string())).collect());
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, keys) = (Arc::clone(&store), Arc::clone(&keys));
+            tokio::spawn(async move {
+                for key in &*keys {
+                    store.set(key, Value::Int(1), FAR).await.unwrap();
+                    store.increment(key, 1, FAR).await.unwrap();
+                    store.touch(key, FAR).await.unwrap();
+                    let seen = store.get_versioned(key).await.unwrap();
+                    if let Some((_, version)) = seen {
+                        store.replace(key, &version, Value::Int(2), FAR).await.unwrap();
+                    }
+                    store.delete(key).await.unwrap();
+                    store.add(key, Value::Int(3), FAR).await.unwrap();
+                }
+                assert!(store.get_many(&keys).await.iter().all(Result::is_ok));
+                assert!(store.delete_many(&keys).await.iter().all(Result::is_ok));
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let named = shelf.named();
+    assert_eq!(named.len(), keys.len());
+    assert!(named.values().all(|connections| connections.len() == 1), "{named:?}");
+    let used: HashSet<_> = named.values().flatten().collect();
+    assert_eq!(used.len(), 3);
 }
 
 #[tokio::test]
