@@ -18,7 +18,6 @@ use crate::{
     error::{self, Broken, Reach},
     exchange::{Exchange, Waiting},
     group::Group,
-    item::Item,
     replies::Reply,
     settings::Settings,
     shared::Shared,
@@ -184,25 +183,9 @@ async fn travel(keys: &[&str], connection: &mut Connection) -> Result<Brought, B
         line.answers().await?;
         HashMap::new()
     } else {
-        line.wire().mark_end();
-        // Its answer comes last, so that nothing behind it can get lost in the client's own buffer.
-        let found = protocol.get_multi(keys).await?;
-        if line.wire().handed() > longest_answer(&found) {
-            // What is too much is in the client's buffer, and would be the answer to the next question.
-            return Err(Broken::OutOfStep);
-        }
-        found
+        line.wire().begin_values();
+        // Its answer comes last, behind those to our own commands.
+        protocol.get_multi(keys).await?
     };
     Ok((line.wire().take_replies(), found))
-}
-
-/// How many bytes an answer with these values has: `VALUE <key> <flags> <bytes>` and the value for each, and `END`. The flags
-/// are one digit, unless others wrote the value.
-fn longest_answer(found: &HashMap<String, Vec<u8>>) -> usize {
-    let one = |(key, value): (&String, &Vec<u8>)| {
-        let flags = if Item::is_one(value) { 1 } else { 10 };
-        let digits = value.len().checked_ilog10().unwrap_or(0) as usize + 1;
-        "VALUE   \r\n\r\n".len() + key.len() + flags + digits + value.len()
-    };
-    "END\r\n".len() + found.iter().map(one).sum::<usize>()
 }

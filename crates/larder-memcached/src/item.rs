@@ -42,11 +42,6 @@ impl Item {
         Self::HEAD + self.wire.len()
     }
 
-    /// Whether this is one of ours, as far as its first bytes say.
-    pub(crate) fn is_one(bytes: &[u8]) -> bool {
-        bytes.len() >= Self::HEAD && bytes.starts_with(&MAGIC)
-    }
-
     /// `None` for what is not ours: a miss.
     pub(crate) fn parse(mut bytes: Bytes) -> Option<Self> {
         let head = bytes.get(..Self::HEAD)?;

@@ -15,6 +15,7 @@ mod group;
 mod item;
 mod job;
 mod lane;
+mod passage;
 mod random;
 mod replies;
 mod ring;

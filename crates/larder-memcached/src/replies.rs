@@ -40,14 +40,16 @@ pub(crate) enum Reply {
 }
 
 /// Longer lines than this are no answers.
-const LONGEST_LINE: usize = 2_048;
+pub(crate) const LONGEST_LINE: usize = 2_048;
 /// How much of a server's complaint is passed on.
 const LONGEST_COMPLAINT: usize = 120;
 /// Values up to this size are copied out of the buffer they were read into, so that a small one that is kept does not keep
 /// all of it.
 const COPIED: usize = 2_048;
 /// What memcached can be configured to take at most.
-const LARGEST_VALUE: usize = 1 << 30;
+pub(crate) const LARGEST_VALUE: usize = 1 << 30;
+/// A server has a few kilobytes of settings.
+const MOST_SETTINGS: usize = 64 * 1024;
 
 impl Expected {
     /// Takes the answer off the front of what was read; `None` while it is not complete. Anything but an answer of this
@@ -67,7 +69,7 @@ impl Expected {
     }
 }
 
-fn out_of_step() -> io::Error {
+pub(crate) fn out_of_step() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the server's answer does not fit the question")
 }
 
@@ -145,7 +147,7 @@ fn item_head(key: &str, numbered: bool, input: &[u8]) -> Option<(usize, u64, u64
 }
 
 /// A space and a number, and what comes behind.
-fn number(input: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn number(input: &[u8]) -> Option<(u64, &[u8])> {
     let input = input.strip_prefix(b" ")?;
     let digits = input.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let add = |sum: u64, digit: &u8| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
@@ -171,6 +173,9 @@ fn take_settings(input: &mut BytesMut) -> io::Result<Option<Reply>> {
     loop {
         let Some((line, length)) = line(&input[at..])? else { return Ok(None) };
         at += length;
+        if at > MOST_SETTINGS {
+            return Err(out_of_step());
+        }
         if let Some(value) = line.strip_prefix(b"STAT item_size_max ") {
             limit = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
         } else if line == b"END" {
@@ -249,6 +254,7 @@ mod tests {
         assert_eq!(take(&Expected::Settings, settings).unwrap(), Some((Reply::Settings(Some(1_048_576)), 0)));
         assert_eq!(take(&Expected::Settings, &settings[..30]).unwrap(), None);
         assert_eq!(take(&Expected::Settings, b"ERROR\r\n").unwrap(), Some((Reply::Settings(None), 0)));
+        assert!(take(&Expected::Settings, &b"STAT x y\r\n".repeat(10_000)).is_err());
         let refused = take(&Expected::Settings, b"CLIENT_ERROR unauthenticated\r\n").unwrap();
         assert_eq!(refused, Some((Reply::Failed("CLIENT_ERROR unauthenticated".into()), 0)));
     }

@@ -12,7 +12,10 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use crate::replies::{Expected, Reply};
+use crate::{
+    passage::Passage,
+    replies::{Expected, Reply, out_of_step},
+};
 
 /// TCP, a Unix socket, or TLS over one.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -42,8 +45,8 @@ pub(crate) struct Wire {
     /// The key that is read alone.
     asked: String,
     replies: Vec<Reply>,
-    /// Bytes that the client crate was given in this trip.
-    handed: usize,
+    /// What the client crate may be given.
+    values: Passage,
     /// Whether any byte of this trip has left.
     has_sent: bool,
 }
@@ -59,7 +62,7 @@ impl Wire {
             expected: VecDeque::new(),
             asked: String::new(),
             replies: Vec::new(),
-            handed: 0,
+            values: Passage::default(),
             has_sent: false,
         }
     }
@@ -67,7 +70,6 @@ impl Wire {
     /// Begins a trip.
     pub(crate) fn begin(&mut self) {
         self.has_sent = false;
-        self.handed = 0;
         self.replies.clear();
     }
 
@@ -99,16 +101,17 @@ impl Wire {
         }
     }
 
+    /// The client crate is about to ask for values.
+    pub(crate) fn begin_values(&mut self) {
+        self.mark_end();
+        self.values.open();
+    }
+
     /// Ends the last command, before the client crate or we write another.
-    pub(crate) fn mark_end(&mut self) {
+    fn mark_end(&mut self) {
         if let Some(ends) = &mut self.ends {
             ends.push_back(self.out.len());
         }
-    }
-
-    /// How much the client crate was given since the trip began.
-    pub(crate) fn handed(&self) -> usize {
-        self.handed
     }
 
     /// Whether more was read than was asked for.
@@ -228,12 +231,24 @@ impl AsyncRead for Line {
         let before = buffer.filled().len();
         if wire.input.is_empty() {
             ready!(Pin::new(&mut wire.socket).poll_read(context, buffer))?;
+            let read = &buffer.filled()[before..];
+            if read.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let passed = wire.values.let_through(read)?;
+            // What is too much stays here, where it is seen, and not in the client's own buffer.
+            wire.input.extend_from_slice(&read[passed..]);
+            buffer.set_filled(before + passed);
         } else {
             let count = buffer.remaining().min(wire.input.len());
-            buffer.put_slice(&wire.input[..count]);
-            wire.input.advance(count);
+            let passed = wire.values.let_through(&wire.input[..count])?;
+            buffer.put_slice(&wire.input[..passed]);
+            wire.input.advance(passed);
         }
-        wire.handed += buffer.filled().len() - before;
+        if buffer.filled().len() == before {
+            // It has its answer, and wants more.
+            return Poll::Ready(Err(out_of_step()));
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Manner {
     Twice,
     /// It finds every key missing, and says one byte more a moment later.
     Straying,
+    /// It is about to answer with more than a machine holds.
+    Boastful,
     /// It finds the keys that are asked for one by one missing, after a moment, and keeps silent about the rest.
     Slow,
 }
@@ -91,6 +93,7 @@ async fn serve(stream: TcpStream, manner: Manner) {
             (Some("stats"), _) => "STAT item_size_max 1048576\r\nEND\r\n",
             (_, Manner::Closing) => return,
             (_, Manner::Mistaken) => "VALUE other 0 3\r\nfoo\r\nEND\r\n",
+            (_, Manner::Boastful) => "VALUE key 0 1000000000000000\r\nx",
             (_, Manner::Babbling) => "the s3cret of somebody\r\n",
             (Some("set"), Manner::Full) => {
                 // Before the value stand bytes of chance, which may hold a line end.

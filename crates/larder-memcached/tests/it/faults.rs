@@ -251,3 +251,15 @@ async fn one_answer_too_many_ends_the_connection_however_many_keys_were_asked_fo
         assert_eq!(store.get(&keys[0]).await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
 }
+
+/// The client crate would make room for it, and the process would end.
+#[tokio::test]
+async fn a_server_that_promises_too_much_is_believed_nothing() {
+    let fake = Fake::start(Manner::Boastful).await;
+    let store = fake.builder().operation_timeout(LIMIT).build().unwrap();
+    let keys: Vec<_> = (0..3).map(|n| key(&namespace("faults"), &n.to_string())).collect();
+    for result in store.get_many(&keys).await {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(store.get(&keys[0]).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
