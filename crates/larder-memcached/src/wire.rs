@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    task::unconstrained,
+};
 
 use crate::{
     passage::Passage,
@@ -137,9 +140,11 @@ impl Wire {
     pub(crate) fn is_quiet(&mut self, context: &mut Context<'_>) -> bool {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
-        self.input.is_empty()
-            && self.out.is_empty()
-            && Pin::new(&mut self.socket).poll_read(context, &mut buffer).is_pending()
+        let socket = &mut self.socket;
+        // A task that has used up its turn would be told that there is nothing yet, whatever there is.
+        let read =
+            pin!(unconstrained(poll_fn(|context| Pin::new(&mut *socket).poll_read(context, &mut buffer))));
+        self.input.is_empty() && self.out.is_empty() && read.poll(context).is_pending()
     }
 
     /// Sends what the socket takes now.

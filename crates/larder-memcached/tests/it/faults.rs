@@ -166,6 +166,22 @@ async fn a_connection_with_a_stray_byte_on_it_is_not_used_again() {
     }
 }
 
+/// It would be told that there is nothing on any connection, as it is to let others work first.
+#[tokio::test]
+async fn a_task_that_has_used_up_its_turn_sees_the_stray_byte_too() {
+    let fake = Fake::start(Manner::Straying).await;
+    let store = fake.builder().build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    for connections in 1..5 {
+        while tokio::task::coop::has_budget_remaining() {
+            tokio::task::coop::consume_budget().await;
+        }
+        assert!(store.get(&key).await.unwrap().is_none());
+        assert_eq!(fake.accepted.load(Ordering::SeqCst), connections);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// It reads alone, and is not there any more when its answer comes.
 #[tokio::test]
 async fn the_answer_to_a_caller_that_went_away_is_given_to_nobody_else() {
