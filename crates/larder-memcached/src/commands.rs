@@ -1,5 +1,4 @@
-//! The commands that the client crate does not write, or reads no answer to: classic ones, which every server and proxy
-//! knows.
+//! The commands that the client crate does not write, or reads no answer to: classic ones, which every server knows.
 
 use std::io::Write as _;
 
@@ -10,7 +9,7 @@ use crate::{item::Item, replies::Expected, wire::Wire};
 pub(crate) const BESIDES_ITEM: usize = 59;
 
 /// Makes what is stored with it end at once.
-const GONE: i32 = -1;
+pub(crate) const GONE: i32 = -1;
 
 const INFALLIBLE: &str = "writing into memory does not fail";
 

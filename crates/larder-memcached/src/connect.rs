@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::{
     address::{Credentials, Server},
-    error,
+    commands, error,
     replies::{Expected, Reply},
     wire::{Line, Socket, Wire},
 };
@@ -44,9 +44,10 @@ impl Target {
         let socket = self.socket().await.map_err(unreachable)?;
         let line = Line::new(Wire::new(socket, self.tls.is_some()));
         if let Some(Credentials { user, password }) = &self.credentials {
-            // The server takes it as a `set` of any key, and answers even to `noreply`.
+            // The server takes it as a `set` of any key, and answers even to `noreply`. One that asks nobody for a password
+            // really sets it: under a key of ours, and for no time, or everyone could read the password there.
             let length = user.len() + 1 + password.len();
-            let command = format!("set auth 0 0 {length}\r\n{user} {password}\r\n");
+            let command = format!("set larder-auth 0 {} {length}\r\n{user} {password}\r\n", commands::GONE);
             match self.ask(&line, Expected::Line, &command).await? {
                 Reply::Stored => {}
                 other => return Err(self.unwelcome(&other)),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use larder_core::{CacheStore, ErrorKind};
 use larder_memcached::{MemcachedStore, MemcachedStoreBuilder};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     key, namespace,
-    support::{self, TLS},
+    support::{self, ALONE, TLS},
 };
 
 fn builder() -> MemcachedStoreBuilder {
@@ -74,6 +75,20 @@ async fn who_is_not_let_in_hears_why() {
         assert!(error.to_string().contains(says), "{error}");
         assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
     }
+}
+
+/// It takes what greets it for any other entry, which everyone could read.
+#[tokio::test]
+async fn a_server_that_asks_nobody_for_a_password_keeps_none() {
+    let (address, _) = support::address(ALONE).unwrap();
+    let store = MemcachedStore::builder(&address).credentials("larder", "s3cret").build().unwrap();
+    store.ping(0).await.unwrap();
+    let mut stream =
+        tokio::net::TcpStream::connect(address.strip_prefix("memcached://").unwrap()).await.unwrap();
+    stream.write_all(b"get auth larder-auth\r\n").await.unwrap();
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"END\r\n", "{}", String::from_utf8_lossy(&answer));
 }
 
 #[tokio::test]
