@@ -250,7 +250,8 @@ impl End<'_> {
                     (Reply::Item(found), Reply::Deleted) => {
                         // Nothing found, yet something deleted: it came between, and was live.
                         let was_live = found.is_none_or(|(bytes, _)| {
-                            Item::parse(bytes).is_some_and(|item| item.is_live(self.settings.clock.now()))
+                            Item::parse(bytes)
+                                .is_some_and(|item| item.reads() && item.is_live(self.settings.clock.now()))
                         });
                         Ok(Answer::Deleted(was_live))
                     }

@@ -69,7 +69,8 @@ impl Group {
     pub(crate) fn saw(&mut self, found: Option<(Bytes, u64)>) {
         self.seen = match found {
             None => Seen::Missing,
-            Some((bytes, cas)) => Seen::There(cas, Item::parse(bytes)),
+            // What cannot be read is a miss to all, or nobody could put anything in its place.
+            Some((bytes, cas)) => Seen::There(cas, Item::parse(bytes).filter(Item::reads)),
         };
     }
 

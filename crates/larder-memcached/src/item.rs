@@ -1,7 +1,7 @@
 //! What stands in a server under a key: our own deadline and version, then the value.
 
 use bytes::{Buf as _, Bytes};
-use larder_core::{Timestamp, Version};
+use larder_core::{Timestamp, Value, Version};
 
 use crate::random::Mark;
 
@@ -52,6 +52,11 @@ impl Item {
         let mark = head[10..].try_into().ok()?;
         bytes.advance(Self::HEAD);
         Some(Self { ends, mark, wire: bytes })
+    }
+
+    /// Whether there is a value behind the head: without one it is a miss.
+    pub(crate) fn reads(&self) -> bool {
+        Value::from_wire(self.wire.clone()).is_ok()
     }
 
     pub(crate) fn is_live(&self, now: Timestamp) -> bool {

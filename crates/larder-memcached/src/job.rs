@@ -76,7 +76,7 @@ impl Change {
         }
     }
 
-    /// Does it to what is there, which is live or nothing.
+    /// Does it to what is there, which is live and can be read, or nothing.
     pub(crate) fn apply(&self, entry: &mut Option<Item>, now: Timestamp) -> Result<Outcome> {
         let put = |entry: &mut Option<Item>, item: &Item| {
             *entry = item.is_live(now).then(|| item.clone());
@@ -91,13 +91,11 @@ impl Change {
             }
             Self::Add(_) | Self::Replace(..) => Ok(Outcome::Lost),
             Self::Increment(delta, fresh) => {
-                // What cannot be read is a miss here as everywhere.
-                let found = entry
-                    .as_ref()
-                    .and_then(|found| Some((Value::from_wire(found.wire.clone()).ok()?, found.ends)));
-                let (old, ends) = match found {
-                    Some((Value::Int(old), ends)) => (old, ends),
-                    Some(_) => return Err(Error::new(ErrorKind::WrongType, "the entry is not a counter")),
+                let (old, ends) = match entry {
+                    Some(found) => match Value::from_wire(found.wire.clone()) {
+                        Ok(Value::Int(old)) => (old, found.ends),
+                        _ => return Err(Error::new(ErrorKind::WrongType, "the entry is not a counter")),
+                    },
                     None => (0, fresh.ends),
                 };
                 let sum = old.checked_add(*delta);

@@ -48,7 +48,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// Why there is no connection, while none is being made.
+    /// Why there is no connection, once an attempt to make one has failed.
     down: Option<Error>,
 }
 

@@ -104,6 +104,36 @@ async fn what_others_wrote_is_a_miss_and_can_be_replaced() {
     assert!(store.delete(&key).await.unwrap());
 }
 
+/// As one of another version of Larder would be, or one that was damaged.
+#[tokio::test]
+async fn an_entry_without_a_value_that_reads_is_missing_to_every_operation() {
+    let (address, _) = support::address(ALONE).unwrap();
+    let server = address.strip_prefix("memcached://").unwrap();
+    let store = store(ALONE);
+    let space = namespace("limits");
+    let unread = async |text: &str| {
+        let key = key(&space, text);
+        // Without an end, of some version, and of a kind that nobody knows.
+        let entry = [&[0xCA, 1][..], &[0xFF; 8], &[7; 16], b"?what"].concat();
+        let mut other = tokio::net::TcpStream::connect(server).await.unwrap();
+        let command =
+            [format!("set {} 0 0 {}\r\n", key.as_str(), entry.len()).as_bytes(), &entry, b"\r\n"].concat();
+        tokio::io::AsyncWriteExt::write_all(&mut other, &command).await.unwrap();
+        let mut answer = [0; 8];
+        tokio::io::AsyncReadExt::read_exact(&mut other, &mut answer).await.unwrap();
+        assert_eq!(&answer, b"STORED\r\n");
+        assert!(!store.has(&key).await.unwrap());
+        assert!(store.get_versioned(&key).await.unwrap().is_none());
+        key
+    };
+    assert!(!store.touch(&unread("touch").await, FAR).await.unwrap());
+    assert!(!store.delete(&unread("delete").await).await.unwrap());
+    assert_eq!(store.increment(&unread("increment").await, 3, FAR).await.unwrap(), 3);
+    let added = unread("add").await;
+    assert!(store.add(&added, bytes("new"), FAR).await.unwrap().is_some());
+    assert_eq!(text(&store, &added).await.as_deref(), Some("new"));
+}
+
 #[tokio::test]
 async fn under_a_clock_moved_by_hand_the_server_ends_nothing() {
     let clock = ManualClock::default();
