@@ -24,6 +24,17 @@ struct Pending {
     change: Change,
     waiter: Option<Waiter>,
     outcome: Option<Result<Outcome>>,
+    /// Whether it came after what is known was read. Somebody else may have written between, and have been told so: only a write
+    /// that nobody else came before shows that it was not so.
+    is_late: bool,
+}
+
+impl Pending {
+    fn succeed(self) {
+        if let (Some(waiter), Some(outcome)) = (self.waiter, self.outcome) {
+            waiter.answer(outcome.map(Answer::Changed));
+        }
+    }
 }
 
 /// What is known of what the server has.
@@ -57,7 +68,8 @@ impl Group {
     }
 
     pub(crate) fn push(&mut self, change: Change, waiter: Waiter) {
-        self.changes.push(Pending { change, waiter: Some(waiter), outcome: None });
+        let is_late = matches!(self.seen, Seen::Missing | Seen::There(..));
+        self.changes.push(Pending { change, waiter: Some(waiter), outcome: None, is_late });
     }
 
     /// Whether it knows of what the server has.
@@ -76,7 +88,7 @@ impl Group {
 
     /// Somebody else wrote. `Err` once that happened too often.
     pub(crate) fn lost_race(&mut self) -> Result<(), u32> {
-        self.seen = Seen::Stale;
+        self.read_again();
         self.rounds += 1;
         if self.rounds < ROUNDS { Ok(()) } else { Err(self.rounds) }
     }
@@ -94,11 +106,28 @@ impl Group {
             Seen::There(_, item) => item.clone().filter(|item| item.is_live(now)),
         };
         let before = found.as_ref().map(|item| item.mark);
+        let is_changed = |entry: &Option<Item>| entry.as_ref().map(|item| item.mark) != before;
         let mut entry = found;
-        for pending in &mut self.changes {
+        // Those that are late stand behind the others.
+        let on_time = self.changes.iter().take_while(|pending| !pending.is_late).count();
+        for pending in &mut self.changes[..on_time] {
             pending.outcome = Some(pending.change.apply(&mut entry, now));
         }
-        let is_changed = entry.as_ref().map(|item| item.mark) != before;
+        if on_time < self.changes.len() {
+            if !is_changed(&entry) {
+                self.changes.drain(..on_time).for_each(Pending::succeed);
+                self.read_again();
+                return Next::Read;
+            }
+            for pending in &mut self.changes[on_time..] {
+                pending.outcome = Some(pending.change.apply(&mut entry, now));
+            }
+            if !is_changed(&entry) {
+                self.read_again();
+                return Next::Read;
+            }
+        }
+        let is_changed = is_changed(&entry);
         match (&self.seen, entry) {
             // An `add` finds the place free more often than not: try it unread.
             (Seen::Unknown, Some(item)) if matches!(self.changes[0].change, Change::Add(_)) => {
@@ -113,13 +142,15 @@ impl Group {
         }
     }
 
+    /// What is known is worth nothing any more, and all changes are on time for what is read next.
+    fn read_again(&mut self) {
+        self.seen = Seen::Stale;
+        self.changes.iter_mut().for_each(|pending| pending.is_late = false);
+    }
+
     /// The outcomes are what happened.
     pub(crate) fn succeed(self) {
-        for Pending { waiter, outcome, .. } in self.changes {
-            if let (Some(waiter), Some(outcome)) = (waiter, outcome) {
-                waiter.answer(outcome.map(Answer::Changed));
-            }
-        }
+        self.changes.into_iter().for_each(Pending::succeed);
     }
 
     pub(crate) fn fail(&mut self, error: &Error) {
@@ -140,5 +171,121 @@ impl Group {
 
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
         self.changes.iter().filter_map(|pending| Some(pending.waiter.as_ref()?.ends)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicUsize};
+
+    use larder_core::Value;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::job::Ticket;
+
+    const NOW: Timestamp = Timestamp::from_nanos(100);
+
+    struct Caller(oneshot::Receiver<Result<Answer>>);
+
+    impl Caller {
+        /// How its change ended, if it did.
+        fn told(&mut self) -> Option<Outcome> {
+            match self.0.try_recv() {
+                Ok(Ok(Answer::Changed(outcome))) => Some(outcome),
+                Err(oneshot::error::TryRecvError::Empty) => None,
+                _ => panic!("neither an outcome nor nothing"),
+            }
+        }
+    }
+
+    fn ask(group: &mut Group, change: Change) -> Caller {
+        let (reply, receiver) = oneshot::channel();
+        let count = Arc::new(AtomicUsize::new(0));
+        let waiter = Waiter { reply, ends: Timestamp::MAX, ticket: Ticket::new([&count, &count]) };
+        group.push(change, waiter);
+        Caller(receiver)
+    }
+
+    fn item(mark: u8) -> Item {
+        let wire = Value::Bytes("text".into()).to_wire().unwrap();
+        Item { ends: Timestamp::MAX, mark: [mark; 16], wire }
+    }
+
+    fn found(mark: u8, cas: u64) -> Option<(Bytes, u64)> {
+        let item = item(mark);
+        Some(([&item.head()[..], &item.wire].concat().into(), cas))
+    }
+
+    fn won(mark: u8) -> Option<Outcome> {
+        Some(Outcome::Won(item(mark).version()))
+    }
+
+    /// A group that has read, with an `add` that is to lose by that.
+    fn with_a_loser() -> (Group, Caller) {
+        let mut group = Group::new("k".to_owned());
+        let first = ask(&mut group, Change::Add(item(1)));
+        assert!(matches!(group.next(NOW), Next::Add(_)));
+        group.lost_race().unwrap();
+        assert!(matches!(group.next(NOW), Next::Read));
+        group.saw(found(9, 5));
+        (group, first)
+    }
+
+    #[test]
+    fn who_comes_after_the_reading_is_not_answered_by_it() {
+        let (mut group, mut first) = with_a_loser();
+        // Another process deletes the entry, is told so, and then this one is asked.
+        let mut late = ask(&mut group, Change::Add(item(2)));
+        assert!(matches!(group.next(NOW), Next::Read));
+        assert_eq!((first.told(), late.told()), (Some(Outcome::Lost), None));
+        group.saw(None);
+        assert!(matches!(group.next(NOW), Next::Add(_)));
+        group.succeed();
+        assert_eq!(late.told(), won(2));
+    }
+
+    #[test]
+    fn nor_where_those_before_it_have_gone() {
+        let (mut group, first) = with_a_loser();
+        drop(first);
+        let mut late = ask(&mut group, Change::Replace(item(3).version(), item(4)));
+        assert!(matches!(group.next(NOW), Next::Read));
+        group.saw(found(3, 6));
+        assert!(matches!(group.next(NOW), Next::Swap(6, _)));
+        group.succeed();
+        assert_eq!(late.told(), won(4));
+    }
+
+    #[test]
+    fn a_write_that_wins_answers_it_too() {
+        let mut group = Group::new("k".to_owned());
+        let mut first = ask(&mut group, Change::Replace(item(1).version(), item(2)));
+        assert!(matches!(group.next(NOW), Next::Read));
+        group.saw(found(1, 5));
+        let mut late = ask(&mut group, Change::Add(item(3)));
+        assert!(matches!(group.next(NOW), Next::Swap(5, _)));
+        group.succeed();
+        assert_eq!((first.told(), late.told()), (won(2), Some(Outcome::Lost)));
+    }
+
+    #[test]
+    fn what_takes_another_change_back_is_not_taken_for_nothing() {
+        let mut group = Group::new("k".to_owned());
+        let mut first = ask(&mut group, Change::Touch(Timestamp::MAX, [1; 16]));
+        assert!(matches!(group.next(NOW), Next::Read));
+        group.saw(None);
+        let mut added = ask(&mut group, Change::Add(item(2)));
+        assert!(matches!(group.next(NOW), Next::Read));
+        assert_eq!(first.told(), Some(Outcome::Touched(false)));
+        group.saw(None);
+        // It would leave nothing, as it was read before the call.
+        let mut over = ask(&mut group, Change::Touch(NOW, [3; 16]));
+        assert!(matches!(group.next(NOW), Next::Read));
+        assert_eq!((added.told(), over.told()), (None, None));
+        group.saw(found(9, 7));
+        assert!(matches!(group.next(NOW), Next::Remove(7)));
+        group.succeed();
+        assert_eq!((added.told(), over.told()), (Some(Outcome::Lost), Some(Outcome::Touched(true))));
     }
 }
