@@ -26,6 +26,9 @@ pub enum Hazard {
     Eviction,
     /// The clocks of machines differ.
     ClockSkew,
+    /// A server, or what is on the way to it, stands still until its connections are given up, and then goes on with what
+    /// was sent over them.
+    Stall,
 }
 
 /// One thing that does not hold under a [`Hazard`], and the setting that would refuse it.
@@ -205,6 +208,7 @@ impl fmt::Display for Hazard {
             Self::PowerLoss => "power loss",
             Self::Eviction => "eviction",
             Self::ClockSkew => "clock skew",
+            Self::Stall => "a stall",
         })
     }
 }

@@ -256,6 +256,12 @@ impl CacheStore for MemcachedStore {
                 None,
             )
             .weakened(
+                Hazard::Stall,
+                "a `set`, `add` or `increment` that was not answered in time may still happen when the server goes on, \
+                 after a later write or delete of its key over another connection; what a load keeps does not",
+                None,
+            )
+            .weakened(
                 Hazard::ClockSkew,
                 "each process judges deadlines by its own clock: an entry lives longer or shorter by their difference",
                 None,

@@ -23,6 +23,12 @@ pub(crate) fn of(settings: &Settings) -> Guarantees {
             Some("max_entries, max_bytes".into()),
         )
         .weakened(
+            Hazard::Stall,
+            "a `set`, `add` or `increment` that was not answered in time may still happen when the server goes on, after \
+             a later write or delete of its key over another connection; what a load keeps does not",
+            None,
+        )
+        .weakened(
             Hazard::Rollback,
             "a database restored from a backup, or to a point in time, brings back entries that were removed or \
              replaced since: TRUNCATE the table after a restore",

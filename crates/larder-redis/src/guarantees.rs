@@ -80,6 +80,12 @@ pub(crate) fn of(settings: &Settings, topology: &Topology) -> Guarantees {
         );
     }
     said.weakened(
+        Hazard::Stall,
+        "a `set`, `add` or `increment` that was not answered in time may still happen when the server goes on, after a \
+         later write or delete of its key over another connection; what a load keeps does not",
+        None,
+    )
+    .weakened(
         Hazard::Eviction,
         "under `maxmemory` the server lets entries go by its policy, or refuses writes (`noeviction`)",
         None,

@@ -131,6 +131,7 @@ async fn keys_of_a_server_that_is_gone_move_only_if_that_was_asked_for() {
     for rehash in [false, true] {
         let store = MemcachedStore::builder(&address).rehash(rehash).build().unwrap();
         assert_eq!(store.guarantees().is_weakened_by(Hazard::Rehash), rehash);
+        assert!(store.guarantees().is_weakened_by(Hazard::Stall));
         let space = namespace("rehash");
         let lost: Vec<_> =
             (0..100).map(|n| key(&space, &n.to_string())).filter(|key| store.server_of(key) == 1).collect();

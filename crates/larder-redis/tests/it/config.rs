@@ -92,7 +92,7 @@ async fn no_password_is_ever_shown() {
 async fn what_weakens_it_depends_on_the_settings() {
     let of = |builder: RedisStoreBuilder| builder.build().unwrap().guarantees();
     let alone = of(at("redis://127.0.0.1:1"));
-    for hazard in [Hazard::Restart, Hazard::Rollback, Hazard::PowerLoss, Hazard::Eviction] {
+    for hazard in [Hazard::Restart, Hazard::Rollback, Hazard::PowerLoss, Hazard::Stall, Hazard::Eviction] {
         assert!(alone.is_weakened_by(hazard), "{hazard}");
     }
     for hazard in [Hazard::Failover, Hazard::SplitBrain, Hazard::ReplicaReads] {
