@@ -14,28 +14,23 @@ use super::random::Random;
 pub(super) struct Delayed<S> {
     inner: S,
     random: Random,
-    operations: Operations,
-    shared: bool,
+    capabilities: Capabilities,
 }
 
 impl<S: CacheStore> Delayed<S> {
     pub(super) fn new(inner: S, seed: u64) -> Self {
-        Self {
-            operations: inner.capabilities().operations(),
-            inner,
-            random: Random::new(seed),
-            shared: false,
-        }
+        Self { capabilities: inner.capabilities(), inner, random: Random::new(seed) }
     }
 
     pub(super) fn without_versions(mut self) -> Self {
-        self.operations = self.operations.without(Operations::VERSIONS);
+        let operations = self.capabilities.operations().without(Operations::VERSIONS);
+        self.capabilities = self.capabilities.with_operations(operations);
         self
     }
 
     /// As one that other processes write to: loads are fenced by leases.
     pub(super) fn shared(mut self) -> Self {
-        self.shared = true;
+        self.capabilities = self.capabilities.with_shared(true);
         self
     }
 
@@ -51,7 +46,7 @@ impl<S: CacheStore> Delayed<S> {
 #[deny(clippy::missing_trait_methods)]
 impl<S: CacheStore> CacheStore for Delayed<S> {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities().with_operations(self.operations).with_shared(self.shared)
+        self.capabilities
     }
 
     fn peek(&self, _key: &Key, _now: Timestamp) -> Option<Option<Value>> {
