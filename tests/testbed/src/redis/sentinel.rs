@@ -87,18 +87,22 @@ impl RedisSentinel {
         })
     }
 
-    /// Returns once there are a primary and two replicas that follow it, and every sentinel knows them and the others.
+    /// Returns once there are a primary and two replicas that follow it, and every sentinel knows them and the others: also one
+    /// that slept through a fail-over, and believes in the old primary until it is told.
     pub fn wait_until_whole(&self, within: Duration) -> Result<()> {
         poll(within, || {
-            replicas_are_connected(&self.nodes[self.primary()?])?;
+            let primary = &self.nodes[self.primary()?];
+            let port = primary.port().to_string();
+            replicas_are_connected(primary)?;
             self.sentinels.iter().try_for_each(|sentinel| {
-                let facts = sentinel.must(&["SENTINEL", "MASTER", SERVICE])?;
+                let said = sentinel.must(&["SENTINEL", "MASTER", SERVICE])?;
                 let fact = |name: &str| {
-                    let mut pairs = facts.list().chunks_exact(2);
+                    let mut pairs = said.list().chunks_exact(2);
                     pairs.find_map(|pair| (pair[0].text() == Some(name)).then(|| pair[1].text())?)
                 };
-                for (name, wanted) in [("flags", "master"), ("num-slaves", "2"), ("num-other-sentinels", "2")]
-                {
+                let (flags, replicas, others) = ("flags", "num-slaves", "num-other-sentinels");
+                let facts = [("port", port.as_str()), (flags, "master"), (replicas, "2"), (others, "2")];
+                for (name, wanted) in facts {
                     let is = fact(name);
                     ensure!(is == Some(wanted), "{} sees {name} {is:?}, not {wanted}", sentinel.name());
                 }
