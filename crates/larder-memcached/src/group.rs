@@ -212,13 +212,13 @@ mod tests {
         Item { ends: Timestamp::MAX, mark: [mark; 16], wire }
     }
 
-    fn found(mark: u8, cas: u64) -> Option<(Bytes, u64)> {
+    fn found(mark: u8, cas: u64) -> (Bytes, u64) {
         let item = item(mark);
-        Some(([&item.head()[..], &item.wire].concat().into(), cas))
+        ([&item.head()[..], &item.wire].concat().into(), cas)
     }
 
-    fn won(mark: u8) -> Option<Outcome> {
-        Some(Outcome::Won(item(mark).version()))
+    fn won(mark: u8) -> Outcome {
+        Outcome::Won(item(mark).version())
     }
 
     /// A group that has read, with an `add` that is to lose by that.
@@ -228,7 +228,7 @@ mod tests {
         assert!(matches!(group.next(NOW), Next::Add(_)));
         group.lost_race().unwrap();
         assert!(matches!(group.next(NOW), Next::Read));
-        group.saw(found(9, 5));
+        group.saw(Some(found(9, 5)));
         (group, first)
     }
 
@@ -242,7 +242,7 @@ mod tests {
         group.saw(None);
         assert!(matches!(group.next(NOW), Next::Add(_)));
         group.succeed();
-        assert_eq!(late.told(), won(2));
+        assert_eq!(late.told(), Some(won(2)));
     }
 
     #[test]
@@ -251,10 +251,10 @@ mod tests {
         drop(first);
         let mut late = ask(&mut group, Change::Replace(item(3).version(), item(4)));
         assert!(matches!(group.next(NOW), Next::Read));
-        group.saw(found(3, 6));
+        group.saw(Some(found(3, 6)));
         assert!(matches!(group.next(NOW), Next::Swap(6, _)));
         group.succeed();
-        assert_eq!(late.told(), won(4));
+        assert_eq!(late.told(), Some(won(4)));
     }
 
     #[test]
@@ -262,11 +262,11 @@ mod tests {
         let mut group = Group::new("k".to_owned());
         let mut first = ask(&mut group, Change::Replace(item(1).version(), item(2)));
         assert!(matches!(group.next(NOW), Next::Read));
-        group.saw(found(1, 5));
+        group.saw(Some(found(1, 5)));
         let mut late = ask(&mut group, Change::Add(item(3)));
         assert!(matches!(group.next(NOW), Next::Swap(5, _)));
         group.succeed();
-        assert_eq!((first.told(), late.told()), (won(2), Some(Outcome::Lost)));
+        assert_eq!((first.told(), late.told()), (Some(won(2)), Some(Outcome::Lost)));
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
         let mut over = ask(&mut group, Change::Touch(NOW, [3; 16]));
         assert!(matches!(group.next(NOW), Next::Read));
         assert_eq!((added.told(), over.told()), (None, None));
-        group.saw(found(9, 7));
+        group.saw(Some(found(9, 7)));
         assert!(matches!(group.next(NOW), Next::Remove(7)));
         group.succeed();
         assert_eq!((added.told(), over.told()), (Some(Outcome::Lost), Some(Outcome::Touched(true))));
