@@ -70,7 +70,7 @@ pub fn race_tasks(criterion: &mut Criterion, group: &str, tasks: u32, mut lanes:
             .sample_size(10)
             .nresamples(2_000)
             .warm_up_time(Duration::from_millis(40))
-            .measurement_time(Duration::from_millis(160));
+            .measurement_time(Duration::from_millis(400));
         for lane in &mut lanes {
             benches.bench_function(format!("{}/{round}", lane.name), |bencher| {
                 ran += 1;

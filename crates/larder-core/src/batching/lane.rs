@@ -7,7 +7,7 @@ use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 #[derive(Default)]
 pub(super) struct Lane {
-    pub(super) under_way: AtomicUsize,
+    under_way: AtomicUsize,
     queue: Mutex<Queue>,
 }
 
@@ -23,6 +23,10 @@ impl Lane {
         UnderWay { lane: self, before: self.under_way.fetch_add(1, Ordering::Relaxed) }
     }
 
+    pub(super) fn leave(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Queues a read. `true` if a sender is to be started for it, which is counted already.
     pub(super) fn push(&self, waiter: Waiter, senders: usize) -> bool {
         let mut queue = self.lock();
@@ -32,22 +36,25 @@ impl Lane {
         starts
     }
 
-    /// What a sender sends next, without those whose callers went away. `None` ends the sender.
-    pub(super) fn take(&self, most: usize) -> Option<Vec<Waiter>> {
-        let mut queue = self.lock();
-        let mut batch = Vec::with_capacity(queue.waiting.len().min(most));
-        while batch.len() < most
-            && let Some(waiter) = queue.waiting.pop_front()
-        {
-            if !waiter.answer.is_closed() {
-                batch.push(waiter);
+    /// Fills `batch`, which is empty, with what a sender sends next, without those whose callers went away. `false` ends the sender.
+    pub(super) fn take(&self, batch: &mut VecDeque<Waiter>, most: usize) -> bool {
+        while batch.is_empty() {
+            {
+                let mut queue = self.lock();
+                if queue.waiting.is_empty() {
+                    queue.senders -= 1;
+                    return false;
+                }
+                // Nothing is looked at here: whoever wants to queue waits meanwhile.
+                if queue.waiting.len() <= most {
+                    std::mem::swap(batch, &mut queue.waiting);
+                } else {
+                    batch.extend(queue.waiting.drain(..most));
+                }
             }
+            batch.retain(|waiter| !waiter.answer.is_closed());
         }
-        if batch.is_empty() {
-            queue.senders -= 1;
-            return None;
-        }
-        Some(batch)
+        true
     }
 
     /// A sender ended before its time. If it was the last, nobody else would send what waits: the callers learn that by the

@@ -14,11 +14,7 @@ use tokio::sync::oneshot;
 
 pub use self::config::Batching;
 use self::lane::Lane;
-use crate::{
-    CacheStore, Clock, Key, Result, Spawn, Value,
-    handle::Limits,
-    sync::{Arc, Ordering},
-};
+use crate::{CacheStore, Clock, Key, Result, Spawn, Value, handle::Limits, sync::Arc};
 
 /// A store whose single reads are batched while there are many.
 #[derive(Debug)]
@@ -103,6 +99,6 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.lane.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.lane.leave();
     }
 }

@@ -1,7 +1,7 @@
 //! The tasks that send batches.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     hash::BuildHasher as _,
     panic::AssertUnwindSafe,
     pin::pin,
@@ -34,14 +34,16 @@ struct Sender {
 
 impl Sender {
     async fn run(mut self) {
+        // Its room is kept from batch to batch, by it or by the queue.
+        let mut batch = VecDeque::new();
         loop {
             // Whoever can run now, and wants to read, is in the batch. No timer: it is the turn of a task.
             tokio::task::yield_now().await;
-            let Some(batch) = self.shared.lanes[self.lane].take(self.shared.config.max_keys) else {
+            if !self.shared.lanes[self.lane].take(&mut batch, self.shared.config.max_keys) {
                 self.done = true;
                 return;
-            };
-            self.shared.send(batch).await;
+            }
+            self.shared.send(&mut batch).await;
         }
     }
 }
@@ -56,23 +58,23 @@ impl Drop for Sender {
 }
 
 impl Shared {
-    async fn send(&self, batch: Vec<Waiter>) {
-        let asked = Asked::from(batch);
-        let answers = self.answers(&asked).await;
-        asked.answer(&answers);
+    async fn send(&self, batch: &mut VecDeque<Waiter>) {
+        let asked = Asked::all_of(batch);
+        let answers = self.answers(&asked.keys).await;
+        asked.answer(answers);
     }
 
-    async fn answers(&self, asked: &Asked) -> Vec<Found> {
-        let read = pin!(AssertUnwindSafe(self.read(&asked.keys)).catch_unwind());
+    async fn answers(&self, keys: &[Key]) -> Vec<Found> {
+        let read = pin!(AssertUnwindSafe(self.read(keys)).catch_unwind());
         // Whoever waits began before this: after so long, none is left.
         match select(read, self.clock.sleep(self.limits.longest())).await {
             Either::Left((Ok(answers), _)) => answers,
             Either::Left((Err(_panic), _)) => {
                 let error = Error::new(ErrorKind::Unavailable, "the store panicked while it read a batch");
-                asked.all(&error.with_retryable(false))
+                all(keys, &error.with_retryable(false))
             }
             Either::Right(_) => {
-                asked.all(&Error::new(ErrorKind::Timeout, "a batch of reads did not end in time"))
+                all(keys, &Error::new(ErrorKind::Timeout, "a batch of reads did not end in time"))
             }
         }
     }
@@ -85,19 +87,28 @@ impl Shared {
     }
 }
 
-/// A batch: each key once, and who waits for which.
-struct Asked {
-    keys: Vec<Key>,
-    waiting: Vec<(usize, oneshot::Sender<Found>)>,
+/// The same error for every key.
+fn all(keys: &[Key], error: &Error) -> Vec<Found> {
+    keys.iter().map(|_| Err(error.clone())).collect()
 }
 
-impl From<Vec<Waiter>> for Asked {
-    fn from(batch: Vec<Waiter>) -> Self {
+/// A batch: each key once, and who waits for it.
+struct Asked {
+    keys: Vec<Key>,
+    /// One for each key.
+    first: Vec<oneshot::Sender<Found>>,
+    /// Who waits for a key as well, by its position.
+    further: Vec<(usize, oneshot::Sender<Found>)>,
+}
+
+impl Asked {
+    fn all_of(batch: &mut VecDeque<Waiter>) -> Self {
+        let count = batch.len();
         let mut asked =
-            Self { keys: Vec::with_capacity(batch.len()), waiting: Vec::with_capacity(batch.len()) };
+            Self { keys: Vec::with_capacity(count), first: Vec::with_capacity(count), further: Vec::new() };
         let hasher = RandomState::default();
-        let mut positions = HashMap::with_capacity_and_hasher(batch.len(), RandomState::default());
-        for Waiter { key, answer } in batch {
+        let mut positions = HashMap::with_capacity_and_hasher(count, RandomState::default());
+        for Waiter { key, answer } in batch.drain(..) {
             let next = asked.keys.len();
             let position = match positions.entry(hasher.hash_one(&key)) {
                 Entry::Occupied(known) if asked.keys[*known.get()] == key => *known.get(),
@@ -107,26 +118,26 @@ impl From<Vec<Waiter>> for Asked {
             };
             if position == next {
                 asked.keys.push(key);
+                asked.first.push(answer);
+            } else {
+                asked.further.push((position, answer));
             }
-            asked.waiting.push((position, answer));
         }
         asked
     }
-}
 
-impl Asked {
-    /// The same error for every key.
-    fn all(&self, error: &Error) -> Vec<Found> {
-        self.keys.iter().map(|_| Err(error.clone())).collect()
-    }
-
-    fn answer(self, answers: &[Found]) {
-        for (position, waiter) in self.waiting {
-            let answer = answers.get(position).cloned().unwrap_or_else(|| {
-                Err(Error::new(ErrorKind::Corrupt, "the store answered fewer keys than it was asked for"))
-            });
-            // Nobody listens any more if the caller went away.
-            let _ = waiter.send(answer);
+    /// Nobody listens any more where the caller went away.
+    fn answer(self, answers: Vec<Found>) {
+        for (position, waiter) in self.further {
+            let _ = waiter.send(answers.get(position).cloned().unwrap_or_else(too_few));
+        }
+        let mut answers = answers.into_iter();
+        for waiter in self.first {
+            let _ = waiter.send(answers.next().unwrap_or_else(too_few));
         }
     }
+}
+
+fn too_few() -> Found {
+    Err(Error::new(ErrorKind::Corrupt, "the store answered fewer keys than it was asked for"))
 }
