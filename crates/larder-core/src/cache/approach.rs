@@ -10,7 +10,7 @@ use super::{
     look::{Candidate, Look},
 };
 use crate::{
-    Cacheable, Coalesce, Error, ErrorKind, Key, Outcome, Result, Source, StaleWhy,
+    Cacheable, Coalesce, Error, ErrorKind, Key, Outcome, Result, Source, StaleWhy, Timestamp,
     decide::Decision,
     flight::{Flight, LeaderGuard, Place, Sight},
     policy::Policy,
@@ -20,8 +20,8 @@ use crate::{
 pub(super) struct Ask<'a, T> {
     pub(super) key: &'a Key,
     pub(super) policy: &'a Arc<Policy>,
-    /// The store was asked just now, and has nothing.
-    pub(super) known_miss: bool,
+    /// When it was, just now, that the store was asked and had nothing.
+    pub(super) missed: Option<Timestamp>,
     /// Load whatever is there.
     pub(super) force: bool,
     /// Load in spite of a fresh value of which this is true.
@@ -38,7 +38,7 @@ impl<'a, T> Ask<'a, T> {
         Self {
             key,
             policy,
-            known_miss: false,
+            missed: None,
             force: false,
             is_stale: None,
             counted: false,
@@ -78,14 +78,17 @@ impl Inner {
     pub(super) async fn approach<T: Cacheable>(self: &Arc<Self>, ask: Ask<'_, T>) -> Result<Approach<T>> {
         let (key, policy) = (ask.key, ask.policy);
         let flights = &self.handle.flights;
-        let mut known_miss = ask.known_miss;
+        let mut missed = ask.missed;
         let mut counted = ask.counted;
         let waits = ask.coalesce != Coalesce::Off && self.coalesce != Coalesce::Off;
         loop {
-            let was_known = std::mem::take(&mut known_miss);
+            let missed = missed.take();
             // Apart, here and below, as asking and waiting make large futures, and many a load needs neither.
-            let mut look =
-                if was_known { self.missed() } else { Box::pin(self.look::<T>(key, policy.early)).await? };
+            let mut look = if missed.is_some() {
+                self.missed()
+            } else {
+                Box::pin(self.look::<T>(key, policy.early)).await?
+            };
             let over = over(&ask, &look);
             if over < Over::Judged
                 && let Some(found) = &look.found
@@ -98,7 +101,8 @@ impl Inner {
                     None => {}
                 }
             }
-            let now = self.clock.now();
+            // What a read found out a moment ago is as of then.
+            let now = missed.unwrap_or_else(|| self.clock.now());
             if over < Over::Judged
                 && let Some(error) = flights.failures.told(key, now)
             {
@@ -124,7 +128,7 @@ impl Inner {
                     if recheck
                         && !ask.force
                         && after.is_none()
-                        && (was_known || look.caller.sight == Sight::Local)
+                        && (missed.is_some() || look.caller.sight == Sight::Local)
                         && !self.is_absent_now(key, now)
                     {
                         let again = Box::pin(self.look::<T>(key, policy.early)).await?;

@@ -119,7 +119,16 @@ impl Cache {
             }
             let stamps = known.as_ref().expect("filled just now").1.clone();
             entries.push(stamps.map(|stamps| {
-                (key.clone(), self.inner.entry(value, policy, std::time::Duration::ZERO, stamps))
+                (
+                    key.clone(),
+                    self.inner.entry(
+                        value,
+                        policy,
+                        self.inner.clock.now(),
+                        std::time::Duration::ZERO,
+                        stamps,
+                    ),
+                )
             }));
         }
         let invalid: Vec<Option<Error>> = entries.iter().map(|entry| entry.as_ref().err().cloned()).collect();

@@ -15,10 +15,16 @@ tokio::task_local! {
     static LOADING: Arc<Link>;
 }
 
+/// What is loaded. Most loads are of one key, and need no list of them.
+pub(super) enum Keys {
+    One(Key),
+    Many(Vec<Key>),
+}
+
 /// A load, of one key or of a batch, and the load it was started by.
 pub(super) struct Link {
     table: Arc<FlightTable>,
-    keys: Vec<Key>,
+    keys: Keys,
     outer: Option<Arc<Link>>,
     depends: Mutex<Depends>,
 }
@@ -55,7 +61,7 @@ impl Chain {
     pub(super) fn is_loading(&self, table: &Arc<FlightTable>, key: &Key) -> bool {
         let mut next = self.0.as_ref();
         while let Some(link) = next {
-            if link.keys.contains(key) && Arc::ptr_eq(&link.table, table) {
+            if link.keys().contains(key) && Arc::ptr_eq(&link.table, table) {
                 return true;
             }
             next = link.outer.as_ref();
@@ -64,7 +70,7 @@ impl Chain {
     }
 
     /// The load of `keys`, as part of this chain.
-    pub(super) fn link(self, table: &Arc<FlightTable>, keys: Vec<Key>) -> Arc<Link> {
+    pub(super) fn link(self, table: &Arc<FlightTable>, keys: Keys) -> Arc<Link> {
         let depends = Depends { stamps: Vec::new(), until: Timestamp::MAX, spoilt: false };
         Arc::new(Link { table: Arc::clone(table), keys, outer: self.0, depends: Mutex::new(depends) })
     }
@@ -113,13 +119,16 @@ impl Chain {
 
 impl Link {
     /// Runs the load.
-    pub(super) async fn scope<F: Future>(self: Arc<Self>, load: F) -> F::Output {
+    pub(super) async fn scope<F: Future>(self: &Arc<Self>, load: F) -> F::Output {
         let _running = Running::new(&self.table);
-        LOADING.scope(self, load).await
+        LOADING.scope(Arc::clone(self), load).await
     }
 
     pub(super) fn keys(&self) -> &[Key] {
-        &self.keys
+        match &self.keys {
+            Keys::One(key) => std::slice::from_ref(key),
+            Keys::Many(keys) => keys,
+        }
     }
 
     /// What the load has read so far.
@@ -152,16 +161,16 @@ impl Inner {
 }
 
 /// Counts a running loader.
-struct Running(Arc<FlightTable>);
+struct Running<'a>(&'a FlightTable);
 
-impl Running {
-    fn new(table: &Arc<FlightTable>) -> Self {
+impl<'a> Running<'a> {
+    fn new(table: &'a FlightTable) -> Self {
         table.loading.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(table))
+        Self(table)
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.loading.fetch_sub(1, Ordering::Relaxed);
     }

@@ -15,21 +15,28 @@ use tokio::sync::SemaphorePermit;
 
 use super::{
     begin::Start,
-    chain::{Chain, Depends},
+    chain::{Chain, Depends, Keys},
     inner::Inner,
     ops::{Operation, may_have_run},
     prepare::{Prepared, Write},
 };
 use crate::{
-    BoxFuture, Cacheable, Error, ErrorKind, Expiry, Kept, Key, Loaded, NotKept, Result, Value,
+    BoxFuture, Cacheable, Error, ErrorKind, Expiry, Kept, Key, Loaded, NotKept, Result, Timestamp, Value,
     flight::{CommitGuard, Landing, LeaderGuard},
     policy::Policy,
 };
 
+/// How long a load took, and when it ended.
+#[derive(Clone, Copy)]
+pub(super) struct Took {
+    pub(super) time: Duration,
+    pub(super) ended: Timestamp,
+}
+
 /// What a loader returned, how long it ran, and what it read meanwhile.
 pub(super) struct Ran<L> {
     pub(super) result: Result<L>,
-    pub(super) took: Duration,
+    pub(super) took: Took,
     pub(super) depends: Depends,
 }
 
@@ -38,7 +45,7 @@ impl Inner {
     pub(super) async fn run_loader<'a, L>(
         &self,
         guards: &[&LeaderGuard],
-        keys: Vec<Key>,
+        keys: Keys,
         chain: Chain,
         loader: impl FnOnce() -> BoxFuture<'a, Result<L>>,
     ) -> Ran<L> {
@@ -54,13 +61,14 @@ impl Inner {
         // What the loader leaves behind when it panics is its own; nothing of ours is shared with it.
         let load = AssertUnwindSafe(async move { loader().await }).catch_unwind();
         let link = chain.link(&self.handle.flights, keys);
-        let result = Arc::clone(&link).scope(load).await;
+        let result = link.scope(load).await;
         drop(turn);
-        let took = self.clock.now().saturating_since(started);
+        let ended = self.clock.now();
+        let took = Took { time: ended.saturating_since(started), ended };
         let result = result.unwrap_or_else(|panic| Err(panicked(&*panic)));
         if let Err(error) = &result {
             for key in link.keys() {
-                self.load_failed(key, took, error);
+                self.load_failed(key, took.time, error);
             }
         }
         Ran { result, took, depends: link.depends_on() }
@@ -90,7 +98,7 @@ impl Inner {
         start: Start,
         loaded: Loaded<T>,
         policy: &'a Policy,
-        took: Duration,
+        took: Took,
         depends: Depends,
     ) -> impl Future<Output = Landing> + Send + 'a {
         // Outside of the future, which is a part of each load's task: it would keep room for all of these.
@@ -109,7 +117,7 @@ impl Inner {
         start: Start,
         loaded: Loaded<T>,
         policy: &Policy,
-        took: Duration,
+        took: Took,
         depends: Depends,
     ) -> Landing {
         let Prepared { value, expiry, write, late } =

@@ -5,7 +5,7 @@ use std::{pin::pin, sync::Arc};
 use super::{
     approach::{Approach, Ask, Lead},
     begin::Start,
-    chain::Chain,
+    chain::{Chain, Keys},
     commit::Ran,
     inner::Inner,
     landing::{Landed, Waited, dropped, load_timed_out},
@@ -33,7 +33,7 @@ impl Inner {
         let (key, policy) = (ask.key, ask.policy);
         loop {
             let again = Ask { is_stale: ask.is_stale, ..ask };
-            (ask.known_miss, ask.counted) = (false, true);
+            (ask.missed, ask.counted) = (None, true);
             let mut lead = match self.approach(again).await? {
                 Approach::Done(outcome) => return Ok(outcome),
                 Approach::Alone(stale) => return Box::pin(self.load_alone(key, policy, stale, loader)).await,
@@ -104,7 +104,7 @@ impl Inner {
         loader: Renewer<'static, T>,
         prior: Option<Arc<T>>,
     ) -> impl Future<Output = ()> + Send {
-        let keys = vec![guard.key().clone()];
+        let keys = Keys::One(guard.key().clone());
         // Its size is a part of what a miss costs. An `async fn` would have room for its arguments twice, as has a future for
         // another one that it is given by value: so each is pinned where it is made.
         async move {
@@ -129,7 +129,7 @@ impl Inner {
             match result {
                 Ok(found) => {
                     let landing = self.keep(&guard, start, found, &policy, took, depends).await;
-                    self.landed(guard, landing, took);
+                    self.landed(guard, landing, took.time);
                 }
                 Err(error) => {
                     self.remember(guard.flight(), &error, &policy);
@@ -179,7 +179,7 @@ impl Inner {
         let (key, policy) = (ask.key, ask.policy);
         loop {
             let again = Ask { is_stale: ask.is_stale, ..ask };
-            (ask.known_miss, ask.counted) = (false, true);
+            (ask.missed, ask.counted) = (None, true);
             let mut lead = match self.approach(again).await? {
                 Approach::Done(outcome) => return Ok(outcome),
                 Approach::Alone(stale) => return Box::pin(self.load_alone(key, policy, stale, loader)).await,
@@ -207,7 +207,8 @@ impl Inner {
         let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
         let ran = {
             let scoped = move || loader(prior);
-            let scoped = pin!(self.run_loader(&guards, vec![guard.key().clone()], Chain::current(), scoped));
+            let scoped =
+                pin!(self.run_loader(&guards, Keys::One(guard.key().clone()), Chain::current(), scoped));
             let scoped = pin!(self.while_held(&mut start.lease, scoped));
             self.by(guard.flight().deadline, scoped).await
         };
@@ -228,7 +229,7 @@ impl Inner {
                 if let Ok(opened) = meta.open() {
                     self.note_loaded(guard.key(), opened.meta(), landing.is_untied());
                 }
-                self.landed(guard, landing, took);
+                self.landed(guard, landing, took.time);
                 Ok(Outcome::new(value, Source::Loaded(kept)))
             }
             Err(error) => {
@@ -265,7 +266,7 @@ impl Inner {
         loader: Renewer<'_, T>,
     ) -> Result<Outcome<T>> {
         let prior = stale.as_ref().map(|stale| Arc::clone(&stale.value));
-        let load = pin!(self.run_loader(&[], vec![key.clone()], Chain::current(), || loader(prior)));
+        let load = pin!(self.run_loader(&[], Keys::One(key.clone()), Chain::current(), || loader(prior)));
         let Some(Ran { result, took, depends }) = self.within(policy.load_timeout, load).await? else {
             let error = load_timed_out(policy.load_timeout);
             self.load_failed(key, policy.load_timeout, &error);
@@ -280,7 +281,7 @@ impl Inner {
             // What it depends on is written nowhere: a load around this one cannot be kept either.
             Chain::current().spoil(&self.handle.flights);
         }
-        self.loaded(key, took, kept);
+        self.loaded(key, took.time, kept);
         Ok(Outcome::new(found.value, Source::Loaded(kept)))
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Cacheable, Clock, Coalesce, Codec, EntryOptions, Error, Event, Expiry, Key, Namespace, Object, Observer,
-    Outcome, Random, Result, Source, Spawn, Stats, StoreHandle, Value,
+    Outcome, Random, Result, Source, Spawn, Stats, StoreHandle, Timestamp, Value,
     entry::Stamp,
     observe::{Counter, Counters},
     options::check_tags_len,
@@ -83,11 +83,12 @@ impl Inner {
         &self,
         value: Arc<T>,
         policy: &Policy,
+        now: Timestamp,
         cost: Duration,
         stamps: Vec<Stamp>,
     ) -> (Value, Expiry) {
         let none = policy.none.is_some() && (*value).is_none();
-        let (mut meta, expiry) = policy.meta(self.clock.now(), none, || self.random.unit());
+        let (mut meta, expiry) = policy.meta(now, none, || self.random.unit());
         if policy.is_plain()
             && stamps.is_empty()
             && let Some(int) = value.as_int()

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc};
 use super::{Cache, approach::Ask, commit::loader_failed, fly::Renewer};
 use crate::{
     BoxError, BoxFuture, Cacheable, EntryOptions, IntoKey, IntoLoaded, Key, Outcome, Result, Source,
+    Timestamp,
 };
 
 impl Cache {
@@ -146,10 +147,14 @@ impl Cache {
         options: EntryOptions,
     ) -> Result<Arc<T>, Box<Begun>> {
         let key = key.into_key(&self.namespace);
-        match key.as_ref().ok().and_then(|key| self.inner.peek_for_load::<T>(key, &options)) {
-            Some(Some(hit)) => Ok(hit),
-            known => Err(Box::new(Begun { key, options, known_miss: known.is_some() })),
-        }
+        let missed = match &key {
+            Ok(key) => match self.inner.peek_for_load::<T>(key, &options) {
+                Ok(hit) => return Ok(hit),
+                Err(missed) => missed,
+            },
+            Err(_) => None,
+        };
+        Err(Box::new(Begun { key, options, missed }))
     }
 
     // Apart, and given loaders with their types erased: these make large futures, one for each type of value.
@@ -160,7 +165,7 @@ impl Cache {
     ) -> BoxFuture<'a, Result<Outcome<T>>> {
         Box::pin(async move {
             let (key, policy) = (begun.key?, self.inner.policy(&begun.options)?);
-            let ask = Ask { known_miss: begun.known_miss, ..Ask::new(&key, &policy) };
+            let ask = Ask { missed: begun.missed, ..Ask::new(&key, &policy) };
             self.inner.load_shared(ask, loader).await
         })
     }
@@ -172,7 +177,7 @@ impl Cache {
     ) -> BoxFuture<'a, Result<Outcome<T>>> {
         Box::pin(async move {
             let (key, policy) = (begun.key?, self.inner.policy(&begun.options)?);
-            let ask = Ask { known_miss: begun.known_miss, ..Ask::new(&key, &policy) };
+            let ask = Ask { missed: begun.missed, ..Ask::new(&key, &policy) };
             self.inner.load_scoped(ask, loader).await
         })
     }
@@ -192,5 +197,6 @@ where
 struct Begun {
     key: Result<Key>,
     options: EntryOptions,
-    known_miss: bool,
+    /// When it was that the store had nothing, if that is known.
+    missed: Option<Timestamp>,
 }

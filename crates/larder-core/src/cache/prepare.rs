@@ -4,12 +4,13 @@ use std::{
     borrow::Cow,
     future::{Ready, ready},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::future::Either;
 
-use super::{begin::Start, chain::Depends, held::Held, inner::Inner, look::Fencing, stamps::Confirmed};
+use super::{
+    begin::Start, chain::Depends, commit::Took, held::Held, inner::Inner, look::Fencing, stamps::Confirmed,
+};
 use crate::{
     BoxFuture, Cacheable, Expiry, Loaded, NotKept, Result, Value,
     flight::{CommitGuard, Faults, LeaderGuard},
@@ -46,7 +47,7 @@ impl Inner {
         mut start: Start,
         loaded: Loaded<T>,
         policy: &'a Policy,
-        took: Duration,
+        took: Took,
         depends: Depends,
     ) -> Either<Ready<Prepared>, BoxFuture<'a, Prepared>> {
         let mut policy = Cow::Borrowed(policy);
@@ -82,7 +83,7 @@ impl Inner {
                 depends,
             )));
         }
-        let (value, expiry) = self.entry(loaded.value, &policy, took, Vec::new());
+        let (value, expiry) = self.entry(loaded.value, &policy, took.ended, took.time, Vec::new());
         let write = self.right_to_write(guard, None, refused);
         Either::Left(ready(Prepared { value, expiry, write, late }))
     }
@@ -93,7 +94,7 @@ impl Inner {
         start: Start,
         value: Arc<T>,
         policy: Cow<'_, Policy>,
-        took: Duration,
+        took: Took,
         depends: Depends,
     ) -> Prepared {
         let Start { mut lease, mut refused, mut stamps, epoch, .. } = start;
@@ -108,7 +109,7 @@ impl Inner {
             (late, refused) = (true, refused.or(Some(why)));
         }
         let stamps = stamps.into_iter().map(|confirmed| confirmed.stamp).chain(depends.stamps).collect();
-        let (value, expiry) = self.entry(value, &policy, took, stamps);
+        let (value, expiry) = self.entry(value, &policy, self.clock.now(), took.time, stamps);
         if refused.is_some()
             && let Some(lease) = lease.take()
         {

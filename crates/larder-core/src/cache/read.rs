@@ -177,30 +177,29 @@ impl Inner {
 
     /// As [`peek`](Self::peek) for a load, which may be due to refresh what it finds early.
     #[inline]
-    #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
     pub(super) fn peek_for_load<T: Cacheable>(
         &self,
         key: &Key,
         options: &EntryOptions,
-    ) -> Option<Option<Arc<T>>> {
-        if self.refreshes_early || options.refreshes_early() { None } else { self.peek_or_stale(key) }
+    ) -> Result<Arc<T>, Option<Timestamp>> {
+        if self.refreshes_early || options.refreshes_early() { Err(None) } else { self.peek_or_stale(key) }
     }
 
-    /// A hit that can be had at once. What is not fresh may be stale, which is for the load to see.
+    /// A hit that can be had at once; or when it was that there was nothing, if that is known at once. What is not fresh may be
+    /// stale, which is for the load to see.
     #[inline]
-    #[expect(clippy::option_option, reason = "as `CacheStore::peek`")]
-    fn peek_or_stale<T: Cacheable>(&self, key: &Key) -> Option<Option<Arc<T>>> {
+    fn peek_or_stale<T: Cacheable>(&self, key: &Key) -> Result<Arc<T>, Option<Timestamp>> {
         if !self.handle.flights.quarantine.is_empty() {
-            return None;
+            return Err(None);
         }
         let now = self.clock.now();
         match self.handle.store.peek(key, now) {
             Some(Some(Value::Object(object))) if self.is_hit(key, now, &object) => {
                 let cost = object.meta().cost();
-                Some(self.counted(key, cost, object.into_typed()))
+                self.counted(key, cost, object.into_typed()).ok_or(Some(now))
             }
-            Some(None) => Some(None),
-            _ => None,
+            Some(None) => Err(Some(now)),
+            _ => Err(None),
         }
     }
 

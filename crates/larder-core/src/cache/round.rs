@@ -12,7 +12,7 @@ use futures_util::future::{join, join_all};
 use super::{
     approach::Lead,
     begin::{Begin, Start},
-    chain::Chain,
+    chain::{Chain, Keys},
     commit::{Ran, panicked},
     inner::Inner,
     landing::{Landed, Waited, dropped},
@@ -244,7 +244,7 @@ impl Inner {
     ) {
         let mut leases: Vec<_> = led.iter_mut().map(|led| led.start.lease.take()).collect();
         let guards: Vec<&LeaderGuard> = led.iter().map(|led| &led.guard).collect();
-        let keys = guards.iter().map(|guard| guard.key().clone()).collect();
+        let keys = Keys::Many(guards.iter().map(|guard| guard.key().clone()).collect());
         let ran = {
             let load = pin!(self.run_loader(&guards, keys, chain, || load));
             let load = pin!(self.while_all_held(&mut leases, load));
@@ -282,7 +282,7 @@ impl Inner {
             match batch.remove(&text) {
                 Some(Ok(found)) => values.push((guard, start, found)),
                 Some(Err(error)) => {
-                    self.load_failed(guard.key(), took, &error);
+                    self.load_failed(guard.key(), took.time, &error);
                     self.remember(guard.flight(), &error, &policy);
                     guard.land(Landing::Failed(error));
                     over.push(start);
@@ -304,7 +304,7 @@ impl Inner {
                 writing.push(guard);
             }
             for (guard, landing) in writing.into_iter().zip(self.write_many(writes).await) {
-                self.landed(guard, landing, took);
+                self.landed(guard, landing, took.time);
             }
         };
         join(keep, give_up(over)).await;

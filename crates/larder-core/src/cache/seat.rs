@@ -1,13 +1,13 @@
 //! Loads whose result is not the value of a future: a seat in the flight of a key, for adapters.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use super::{
     Cache,
     approach::{Approach, Ask},
     begin::{Begin, Start},
     chain::Depends,
-    commit::loader_failed,
+    commit::{Took, loader_failed},
     inner::Inner,
     renewal::Renewal,
 };
@@ -91,15 +91,15 @@ impl Cache {
     async fn seat_of<T: Cacheable>(&self, key: impl IntoKey, coalesce: Coalesce) -> Result<Seat<T>> {
         let key = key.into_key(&self.namespace)?;
         let options = EntryOptions::new();
-        let mut known_miss = match self.inner.peek_for_load::<T>(&key, &options) {
-            Some(Some(hit)) => return Ok(Seat::Ready(Outcome::new(hit, Source::Hit))),
-            known => known.is_some(),
+        let mut missed = match self.inner.peek_for_load::<T>(&key, &options) {
+            Ok(hit) => return Ok(Seat::Ready(Outcome::new(hit, Source::Hit))),
+            Err(missed) => missed,
         };
         let policy = self.inner.policy(&options)?;
         let mut counted = false;
         loop {
-            let ask = Ask { known_miss, counted, coalesce, ..Ask::new(&key, &policy) };
-            (known_miss, counted) = (false, true);
+            let ask = Ask { missed, counted, coalesce, ..Ask::new(&key, &policy) };
+            (missed, counted) = (None, true);
             let mut lead = match self.inner.approach(ask).await? {
                 Approach::Done(outcome) => return Ok(Seat::Ready(outcome)),
                 Approach::Alone(_) => return Ok(Seat::Alone),
@@ -185,7 +185,7 @@ impl<T: Cacheable> Leader<T> {
             Landing::Late(_, why) => Kept::No(*why),
             _ => Kept::No(NotKept::StoreFailed),
         };
-        inner.landed(guard, landing, took);
+        inner.landed(guard, landing, took.time);
         kept
     }
 
@@ -226,7 +226,7 @@ impl<T: Cacheable> Leader<T> {
     /// # Ok(()) }) }
     /// ```
     pub fn give_up(self) {
-        self.inner.loaded(self.guard.key(), self.took(), Kept::No(NotKept::Requested));
+        self.inner.loaded(self.guard.key(), self.took().time, Kept::No(NotKept::Requested));
         self.guard.land(Landing::GaveUp);
     }
 
@@ -242,12 +242,13 @@ impl<T: Cacheable> Leader<T> {
     /// ```
     pub fn fail(self, error: impl Into<BoxError>) {
         let error = loader_failed(error);
-        self.inner.load_failed(self.guard.key(), self.took(), &error);
+        self.inner.load_failed(self.guard.key(), self.took().time, &error);
         self.guard.land(Landing::Failed(error));
     }
 
-    fn took(&self) -> Duration {
-        self.inner.clock.now().saturating_since(self.since)
+    fn took(&self) -> Took {
+        let ended = self.inner.clock.now();
+        Took { time: ended.saturating_since(self.since), ended }
     }
 }
 

@@ -49,7 +49,8 @@ impl Cache {
         let key = key.into_key(&self.namespace)?;
         let policy = self.inner.policy(&options.into())?;
         let stamps = self.inner.stamps_to_write(&key, &policy).await?;
-        let (value, expiry) = self.inner.entry(Arc::new(value), &policy, Duration::ZERO, stamps);
+        let (value, expiry) =
+            self.inner.entry(Arc::new(value), &policy, self.inner.clock.now(), Duration::ZERO, stamps);
         let inner = Arc::clone(&self.inner);
         self.inner.to_the_end(async move { inner.store_value(&key, value, expiry).await }).await
     }
@@ -87,7 +88,8 @@ impl Cache {
         self.inner.needs(Operations::VERSIONS, "add")?;
         let policy = self.inner.policy(&options.into())?;
         let stamps = self.inner.stamps_to_write(&key, &policy).await?;
-        let (value, expiry) = self.inner.entry(Arc::new(value), &policy, Duration::ZERO, stamps);
+        let (value, expiry) =
+            self.inner.entry(Arc::new(value), &policy, self.inner.clock.now(), Duration::ZERO, stamps);
         let inner = Arc::clone(&self.inner);
         self.inner.to_the_end(async move { inner.add_value(&key, value, expiry).await }).await
     }

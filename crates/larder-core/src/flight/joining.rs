@@ -73,7 +73,8 @@ impl FlightTable {
         now: Timestamp,
         limit: Duration,
     ) -> Place {
-        let shard = self.shard(key);
+        let number = self.shard_of(key);
+        let shard = &self.shards[number];
         let mut slots = lock(&shard.slots);
         let slot = match slots.entry(key.clone()) {
             Entry::Occupied(slot) => slot.into_mut(),
@@ -92,7 +93,7 @@ impl FlightTable {
                 }
             }
         }
-        let flight = Arc::new(Flight::new(key.clone(), now, limit));
+        let flight = Arc::new(Flight::new(key.clone(), number, now, limit));
         slot.current = Some(Arc::clone(&flight));
         let recheck = after.is_some() || shard.changes.load(Ordering::Acquire) != caller.changes;
         Place::Leader { guard: LeaderGuard::new(Arc::clone(self), flight), recheck, after }
@@ -123,14 +124,14 @@ impl FlightTable {
     /// The load begins: from now on a caller joins it only by what its own read saw.
     pub(crate) fn begin(&self, flight: &Flight, nonce: Option<Nonce>, stamps: Vec<Key>) {
         *flight.stamps() = stamps;
-        let _slots = lock(&self.shard(&flight.key).slots);
+        let _slots = lock(&self.shards[flight.shard].slots);
         let at = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         *flight.begun.lock().expect("no code panics while it holds this") = Some(Begun { at, nonce });
     }
 
     /// From now on nobody joins the flight, though its result may still be kept.
     pub(crate) fn close(&self, flight: &Flight) {
-        let _slots = lock(&self.shard(&flight.key).slots);
+        let _slots = lock(&self.shards[flight.shard].slots);
         flight.closed.store(1, Ordering::SeqCst);
     }
 }

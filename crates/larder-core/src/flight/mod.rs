@@ -92,6 +92,8 @@ struct Begun {
 
 /// One load of one key, running or about to.
 pub(crate) struct Flight {
+    /// The number of the shard that has its slot.
+    shard: usize,
     pub(crate) key: Key,
     /// When the key is freed, whatever the load does.
     pub(crate) deadline: Timestamp,
@@ -119,9 +121,10 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    fn new(key: Key, now: Timestamp, limit: Duration) -> Self {
+    fn new(key: Key, shard: usize, now: Timestamp, limit: Duration) -> Self {
         Self {
             key,
+            shard,
             deadline: now.saturating_add(limit),
             limit,
             patience: now.saturating_add(limit / 2),

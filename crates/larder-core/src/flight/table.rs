@@ -25,7 +25,7 @@ type Hasher = foldhash::fast::FixedState;
 /// The state of every key that has a flight, or an invalidation under way. Belongs to the store handle, so that every
 /// cache over it sees the same.
 pub(crate) struct FlightTable {
-    shards: Box<[Shard]>,
+    pub(super) shards: Box<[Shard]>,
     hasher: Hasher,
     pub(super) clears: Clears,
     pub(crate) failures: Failures,
@@ -86,6 +86,7 @@ impl Slot {
 #[must_use = "until `end_write` every invalidation of the key waits"]
 pub(super) struct Writing {
     is_fenced: bool,
+    shard: usize,
 }
 
 impl FlightTable {
@@ -106,8 +107,13 @@ impl FlightTable {
     }
 
     pub(super) fn shard(&self, key: &Key) -> &Shard {
+        &self.shards[self.shard_of(key)]
+    }
+
+    /// The number of a key's shard. A flight remembers its own.
+    pub(super) fn shard_of(&self, key: &Key) -> usize {
         let hash = self.hasher.hash_one(key.as_str());
-        &self.shards[usize::try_from(hash % SHARDS as u64).expect("less than the number of shards")]
+        usize::try_from(hash % SHARDS as u64).expect("less than the number of shards")
     }
 
     /// How often the store changed under keys like this one: read it before reading the store, and give it to
@@ -146,7 +152,7 @@ impl FlightTable {
 
     /// Frees the key of a flight that ended or is past its deadline: the next caller starts a new one.
     fn release(&self, flight: &Arc<Flight>) {
-        let mut slots = lock(&self.shard(&flight.key).slots);
+        let mut slots = lock(&self.shards[flight.shard].slots);
         forget(&mut slots, flight);
     }
 
@@ -158,7 +164,7 @@ impl FlightTable {
 
     /// Frees the key if nobody waits for the flight. A caller who joins at the same time is seen here, or sees none.
     pub(crate) fn release_unwatched(&self, flight: &Arc<Flight>) -> bool {
-        let mut slots = lock(&self.shard(&flight.key).slots);
+        let mut slots = lock(&self.shards[flight.shard].slots);
         if !flight.is_unwatched() {
             return false;
         }
@@ -169,9 +175,9 @@ impl FlightTable {
     /// Claims the right to write the flight's result: `None` if an invalidation came between. Until
     /// [`end_write`](Self::end_write), invalidations of the key wait.
     pub(super) fn begin_write(&self, flight: &Arc<Flight>) -> Option<Writing> {
-        let mut slots = lock(&self.shard(&flight.key).slots);
+        let mut slots = lock(&self.shards[flight.shard].slots);
         if self.has(Faults::NO_FENCE) || self.has(Faults::COMMIT_BY_SET) && !is_detached(flight) {
-            return Some(Writing { is_fenced: false });
+            return Some(Writing { is_fenced: false, shard: flight.shard });
         }
         let slot = slots.get_mut(&flight.key)?;
         if !slot.flights().any(|known| Arc::ptr_eq(known, flight))
@@ -183,26 +189,27 @@ impl FlightTable {
             return None;
         }
         slot.writing = true;
-        Some(Writing { is_fenced: true })
+        Some(Writing { is_fenced: true, shard: flight.shard })
     }
 
     /// Claims the right to delete a key in doubt, without detaching its flight: a doubt keeps results from being written
     /// anyway. It excludes writes of the key, in both directions, lest the delete removes what was written after it
     /// was sent.
     pub(super) fn begin_settling(&self, key: &Key) -> Result<Writing, Option<oneshot::Receiver<()>>> {
-        let mut slots = lock(&self.shard(key).slots);
+        let shard = self.shard_of(key);
+        let mut slots = lock(&self.shards[shard].slots);
         let slot = slots.entry(key.clone()).or_default();
         if slot.writing || slot.invalidations > 0 {
             return Err(slot.write_to_wait_for());
         }
         slot.writing = true;
-        Ok(Writing { is_fenced: true })
+        Ok(Writing { is_fenced: true, shard })
     }
 
     /// The write is over, whatever became of it.
     #[expect(clippy::needless_pass_by_value, reason = "the right to write is given back")]
     pub(super) fn end_write(&self, key: &Key, writing: Writing) {
-        let shard = self.shard(key);
+        let shard = &self.shards[writing.shard];
         let mut slots = lock(&shard.slots);
         let mut woken = Vec::new();
         let mut is_idle = false;
