@@ -319,6 +319,10 @@ fn forget(slots: &mut Slots, flight: &Arc<Flight>) {
     let Some(slot) = slots.get_mut(&flight.key) else { return };
     slot.current.take_if(|current| Arc::ptr_eq(current, flight));
     slot.former.take_if(|former| Arc::ptr_eq(former, flight));
+    if slot.current.is_none() {
+        // One that gave up waiting for it leaves it as the one to join: another load beside it would be kept as well.
+        slot.current = slot.former.take();
+    }
     if slot.is_idle() {
         slots.remove(&flight.key);
     }

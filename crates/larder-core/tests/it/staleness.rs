@@ -185,6 +185,39 @@ async fn a_slow_load_is_finished_behind() {
     }
 }
 
+/// Found by the cluster model: seed 267 of a store of its own.
+#[tokio::test]
+async fn a_refresh_that_waits_no_longer_leaves_the_load_it_waited_for_to_be_joined() {
+    for rig in rigs() {
+        let options = fail_safe().soft_timeout(Duration::from_millis(100));
+        stale(&rig, fail_safe()).await;
+        let gate = Gate::new();
+        let running = load_with(&rig, "a", fail_safe(), &gate, "new");
+        gate.reached().await;
+        let cache = rig.cache.clone();
+        let refresh = tokio::spawn(async move {
+            cache.refresh("a", options, || async { fine("newer".to_owned()) }).await.unwrap()
+        });
+        settle().await;
+        rig.clock.advance(Duration::from_millis(150));
+        let served = refresh.await.unwrap();
+        assert_eq!((served.as_str(), why(&served).unwrap().1), ("old", StaleWhy::SlowLoad));
+        let open = Gate::new();
+        open.open();
+        let next = load_with(&rig, "a", fail_safe(), &open, "a second load beside the first");
+        settle().await;
+        gate.open();
+        let outcomes = [running.await.unwrap().unwrap(), next.await.unwrap().unwrap()];
+        assert_eq!(outcomes.each_ref().map(|outcome| outcome.as_str()), ["new", "new"]);
+        assert_eq!(
+            outcomes.map(|outcome| outcome.source()),
+            [Source::Loaded(Kept::Yes), Source::Joined(Kept::Yes)]
+        );
+        assert_eq!(rig.cache.stats().loads, 1);
+        rig.at_rest().await;
+    }
+}
+
 #[tokio::test]
 async fn expire_makes_stale_and_delete_makes_gone() {
     for rig in rigs() {
