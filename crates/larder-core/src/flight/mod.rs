@@ -2,7 +2,8 @@
 //!
 //! The rules, for one key in one process:
 //!
-//! - There is at most one *current* flight. Whoever misses joins it, or becomes its leader.
+//! - There is at most one *current* flight. Whoever misses joins it, or becomes its leader. Who may not join it leads the next
+//!   one, after it; if that is given up before, the *former* one is current again.
 //! - An invalidation first *detaches* the current flight: nobody joins it any more, and its result is not kept. While the
 //!   invalidation is under way no result is kept at all; when it ends, flights that began meanwhile are detached too.
 //! - Keeping a result and invalidating exclude each other: an invalidation waits for a result that is being written, so
