@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use larder_core::{BoxFuture, Result, Timestamp};
+use larder_core::{BoxFuture, Error, Result, Timestamp};
 
 use crate::{
     alarm::Alarm,
@@ -20,7 +20,7 @@ use crate::{
     replies::Reply,
     settings::Settings,
     shared::Shared,
-    wire::Line,
+    wire::Wire,
 };
 
 /// In place of a caller that went away.
@@ -29,17 +29,24 @@ const NO_CALLER: u64 = 0;
 pub(crate) struct Engine {
     shared: Arc<Shared>,
     driver: BoxFuture<'static, ()>,
-    /// The connection, once a read has had it for itself, until the driver wants it.
-    connection: Option<Connection>,
+    taken: Option<Taken>,
     alone: Option<Alone>,
+    /// Of whoever waits for the read, or waited for the last one: most come again, and need not be made known anew.
+    waker: Waker,
     alarm: Alarm,
+}
+
+/// The connection, once a read has had it for itself, until the driver wants it.
+struct Taken {
+    connection: Connection,
+    /// Taken out of its line.
+    wire: Wire,
 }
 
 /// A read that has the connection for itself.
 struct Alone {
     /// The number of its caller.
     caller: u64,
-    waker: Waker,
     state: State,
 }
 
@@ -55,10 +62,11 @@ impl Engine {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let driver = Box::pin(drive(Arc::clone(&shared)));
         let alarm = Alarm::new(&shared.settings.timer);
-        Self { shared, driver, connection: None, alone: None, alarm }
+        Self { shared, driver, taken: None, alone: None, waker: Waker::noop().clone(), alarm }
     }
 
-    /// Begins a read, if the connection is there, at rest, and nobody waits for it. Otherwise `false`.
+    /// Begins a read, if the connection is there, at rest, and nobody waits for it. Otherwise `false`. Once it has begun,
+    /// `context` is told when to poll.
     pub(crate) fn begin(
         &mut self,
         caller: u64,
@@ -69,23 +77,31 @@ impl Engine {
         if self.alone.is_some() || self.shared.is_busy() || !self.shared.has_place() {
             return false;
         }
-        if self.connection.is_none() {
-            self.connection = self.shared.rest().take();
+        if self.taken.is_none() {
+            let connection = self.shared.rest().take();
+            self.taken = connection.map(|connection| Taken { wire: connection.line.take(), connection });
         }
-        let Some(connection) = &self.connection else { return false };
-        {
-            let mut wire = connection.line.wire();
-            if !wire.is_quiet(context) {
-                drop(wire);
-                // Looking may have taken a stray byte away: nobody else must look at this one and find it well.
-                self.connection = None;
-                return false;
-            }
-            wire.begin();
-            wire.get(key);
+        let Some(Taken { wire, .. }) = &mut self.taken else { return false };
+        if self.alarm.poll_at(ends, context).is_ready() {
+            return false;
         }
+        if !wire.is_quiet(context) {
+            // Looking may have taken a stray byte away: nobody else must look at this one and find it well.
+            self.taken = None;
+            return false;
+        }
+        wire.begin();
+        wire.get(key);
+        // There is nothing to read yet, and whoever has just looked is told when there is: no need to look again.
+        let sent = wire.poll_send(context);
+        let has_sent = wire.has_sent();
+        self.waker.clone_from(context.waker());
         self.shared.read_begins();
-        self.alone = Some(Alone { caller, waker: context.waker().clone(), state: State::Asked { ends } });
+        self.alone = Some(Alone { caller, state: State::Asked { ends } });
+        if let Err(cause) = sent {
+            let error = lost(&self.shared.settings, has_sent, &cause.into());
+            self.end(caller, Err(error));
+        }
         true
     }
 
@@ -93,19 +109,16 @@ impl Engine {
     pub(crate) fn poll(&mut self, by: u64, context: &mut Context<'_>) -> Poll<()> {
         if let Some(Alone { caller, state: State::Asked { ends }, .. }) = &self.alone {
             let own = *caller == by;
-            let line = self.connection.as_ref().map(|connection| &connection.line);
-            let answer = ready!(poll_answer(line, *ends, &self.shared.settings, &mut self.alarm, context));
-            if answer.is_err() {
-                self.connection = None;
-                self.shared.hang_up();
-            }
-            self.answer(by, answer);
+            let wire = self.taken.as_mut().map(|taken| &mut taken.wire);
+            let answer = ready!(poll_answer(wire, *ends, &self.shared.settings, &mut self.alarm, context));
+            self.end(by, answer);
             if own {
                 // What waits is for whoever has the role next.
                 return Poll::Pending;
             }
         }
-        if let Some(connection) = self.connection.take() {
+        if let Some(Taken { connection, wire }) = self.taken.take() {
+            connection.line.put(wire);
             *self.shared.rest() = Some(connection);
         }
         self.driver.as_mut().poll(context)
@@ -118,7 +131,7 @@ impl Engine {
             return Poll::Ready(cut_off());
         };
         if matches!(alone.state, State::Asked { .. }) {
-            alone.waker.clone_from(context.waker());
+            self.waker.clone_from(context.waker());
             return Poll::Pending;
         }
         match self.alone.take() {
@@ -131,7 +144,6 @@ impl Engine {
     pub(crate) fn forget(&mut self, caller: u64) {
         if let Some(alone) = self.alone.as_mut().filter(|alone| alone.caller == caller) {
             alone.caller = NO_CALLER;
-            alone.waker.clone_from(Waker::noop());
             if matches!(alone.state, State::Answered(_)) {
                 self.alone = None;
             }
@@ -140,7 +152,7 @@ impl Engine {
 
     /// Begins anew: what was under way is lost, and with it the connection.
     pub(crate) fn reset(&mut self) {
-        self.connection = None;
+        self.taken = None;
         *self.shared.rest() = None;
         self.driver = Box::pin(drive(Arc::clone(&self.shared)));
         self.alarm = Alarm::new(&self.shared.settings.timer);
@@ -150,7 +162,16 @@ impl Engine {
         self.shared.abandon();
     }
 
-    /// Ends the read that is under way.
+    /// Ends the read that is under way, and, where it failed, the connection.
+    fn end(&mut self, by: u64, answer: Result<Option<Item>>) {
+        if answer.is_err() {
+            self.taken = None;
+            self.shared.hang_up();
+        }
+        self.answer(by, answer);
+    }
+
+    /// Tells the caller of the read that is under way.
     fn answer(&mut self, by: u64, answer: Result<Option<Item>>) {
         let Some(alone) = &mut self.alone else { return };
         // Whoever is answered must find the place free.
@@ -159,21 +180,24 @@ impl Engine {
         if alone.caller == NO_CALLER {
             self.alone = None;
         } else if alone.caller != by {
-            alone.waker.wake_by_ref();
+            self.waker.wake_by_ref();
         }
     }
 }
 
+fn lost(settings: &Settings, has_sent: bool, broken: &Broken) -> Error {
+    error::lost(&settings.name, if has_sent { Reach::Read } else { Reach::Waiting }, broken)
+}
+
 /// Reads on until the answer is there, or cannot come any more.
 fn poll_answer(
-    line: Option<&Line>,
+    wire: Option<&mut Wire>,
     ends: Timestamp,
     settings: &Settings,
     alarm: &mut Alarm,
     context: &mut Context<'_>,
 ) -> Poll<Result<Option<Item>>> {
-    let Some(line) = line else { return Poll::Ready(Err(error::cut_off(&settings.name, Reach::Read))) };
-    let mut wire = line.wire();
+    let Some(wire) = wire else { return Poll::Ready(Err(error::cut_off(&settings.name, Reach::Read))) };
     let answered = match wire.poll_answers(context) {
         Poll::Pending => {
             ready!(alarm.poll_at(ends, context));
@@ -186,9 +210,8 @@ fn poll_answer(
         },
         Poll::Ready(Err(cause)) => Err(cause.into()),
     };
-    let reach = if wire.has_sent() { Reach::Read } else { Reach::Waiting };
     Poll::Ready(match answered {
         Ok(found) => Ok(found.and_then(Item::parse)),
-        Err(broken) => Err(error::lost(&settings.name, reach, &broken)),
+        Err(broken) => Err(lost(settings, wire.has_sent(), &broken)),
     })
 }

@@ -106,12 +106,13 @@ impl Lane {
         poll_fn(|context| {
             let mut engine = self.engine();
             if !leave.reads {
-                if self.role.load(SeqCst) != own || !engine.begin(own, key, ends, context) {
+                let begun = self.role.load(SeqCst) == own
+                    && survives(&mut engine, |engine| engine.begin(own, key, ends, context)) == Some(true);
+                if !begun {
                     return Poll::Ready(None);
                 }
                 leave.reads = true;
-            }
-            if self.role.load(SeqCst) == own {
+            } else if self.role.load(SeqCst) == own {
                 poll_engine(&mut engine, own, context);
             }
             let answer = ready!(engine.collect(own, context));
@@ -331,11 +332,21 @@ impl Drop for Keeper {
 }
 
 fn poll_engine(engine: &mut Engine, by: u64, context: &mut Context<'_>) {
-    // A runtime that ends while its timers and sockets are in use here makes them panic.
-    let polled = catch_unwind(AssertUnwindSafe(|| engine.poll(by, context).is_ready()));
-    if polled.unwrap_or(true) {
+    let polled = survives(engine, |engine| engine.poll(by, context).is_ready());
+    if polled == Some(true) {
         engine.reset();
+    }
+    if polled != Some(false) {
         // Nothing knows of the new driver yet that could wake anybody for it.
         context.waker().wake_by_ref();
     }
+}
+
+/// A runtime that ends while its timers and sockets are in use here makes them panic. Then all begins anew.
+fn survives<T>(engine: &mut Engine, step: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+    let made = catch_unwind(AssertUnwindSafe(|| step(engine)));
+    if made.is_err() {
+        engine.reset();
+    }
+    made.ok()
 }

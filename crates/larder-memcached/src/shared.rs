@@ -103,10 +103,10 @@ impl Shared {
         self.in_flight.load(Ordering::SeqCst) < self.settings.max_in_flight
     }
 
-    /// A read has the connection for itself.
+    /// A read has the connection for itself. Said, as its end is, with the engine locked, as everyone has it who acts on it.
     pub(crate) fn read_begins(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.reads.store(true, Ordering::SeqCst);
+        self.reads.store(true, Ordering::Release);
     }
 
     pub(crate) fn read_ends(&self) {

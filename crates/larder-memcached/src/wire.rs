@@ -148,7 +148,7 @@ impl Wire {
     }
 
     /// Sends what the socket takes now.
-    fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    pub(crate) fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());
         }
@@ -212,6 +212,17 @@ impl Line {
 
     pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the wire out, for one who has the line for itself and would lock it at every step. What is left in its place is
+    /// closed.
+    pub(crate) fn take(&self) -> Wire {
+        std::mem::replace(&mut *self.wire(), Wire::new(Box::new(tokio::io::empty()), false))
+    }
+
+    /// Puts back what was taken out.
+    pub(crate) fn put(&self, wire: Wire) {
+        *self.wire() = wire;
     }
 
     /// Sends, and reads the answers to all our own commands.

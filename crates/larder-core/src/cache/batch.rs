@@ -1,6 +1,6 @@
 //! Many keys in one call.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::{join, join_all};
 
@@ -118,18 +118,10 @@ impl Cache {
                 known = Some((key.namespace().to_owned(), self.inner.stamps_to_write(key, policy).await));
             }
             let stamps = known.as_ref().expect("filled just now").1.clone();
-            entries.push(stamps.map(|stamps| {
-                (
-                    key.clone(),
-                    self.inner.entry(
-                        value,
-                        policy,
-                        self.inner.clock.now(),
-                        std::time::Duration::ZERO,
-                        stamps,
-                    ),
-                )
-            }));
+            let (now, taken) = (self.inner.clock.now(), Duration::ZERO);
+            entries.push(
+                stamps.map(|stamps| (key.clone(), self.inner.entry(value, policy, now, taken, stamps))),
+            );
         }
         let invalid: Vec<Option<Error>> = entries.iter().map(|entry| entry.as_ref().err().cloned()).collect();
         let valid: Vec<(Key, Value, Expiry)> =

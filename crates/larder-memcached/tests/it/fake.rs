@@ -39,6 +39,8 @@ pub(crate) enum Manner {
     Straying,
     /// It is about to answer with more than a machine holds.
     Boastful,
+    /// It finds the first key on a connection missing, and is silent then.
+    Tiring,
     /// It finds the keys that are asked for one by one missing, after a moment, and keeps silent about the rest.
     Slow,
 }
@@ -110,6 +112,10 @@ async fn serve(stream: TcpStream, manner: Manner) {
                 }
                 "\n"
             }
+            (Some("get"), Manner::Tiring) if is_first => {
+                is_first = false;
+                "END\r\n"
+            }
             (Some("get"), Manner::Twice) if line.split_whitespace().count() == 2 && is_first => {
                 is_first = false;
                 "END\r\n"
@@ -126,6 +132,7 @@ async fn serve(stream: TcpStream, manner: Manner) {
                 | Manner::Full
                 | Manner::Forward
                 | Manner::Straying
+                | Manner::Tiring
                 | Manner::Twice
                 | Manner::Slow,
             ) => continue,

@@ -202,6 +202,22 @@ async fn the_answer_to_a_caller_that_went_away_is_given_to_nobody_else() {
 
 /// Also where it is the first that nobody polls any more: the second, and its own place, do not depend on it.
 #[tokio::test]
+async fn a_read_alone_that_is_not_answered_ends_in_time() {
+    let fake = Fake::start(Manner::Tiring).await;
+    let store = fake.builder().operation_timeout(LIMIT).build().unwrap();
+    let key = key(&namespace("faults"), "key");
+    // The first read makes a connection, and the second has it for itself.
+    for round in 1..=2 {
+        assert!(store.get(&key).await.unwrap().is_none());
+        let start = Instant::now();
+        let read = tokio::time::timeout(LIMIT + Duration::from_secs(2), store.get(&key)).await;
+        assert_eq!(kind(read.expect("it is timed by the store"), start), ErrorKind::Timeout);
+        assert!(start.elapsed() >= LIMIT, "{:?}", start.elapsed());
+        assert_eq!(fake.accepted.load(Ordering::SeqCst), round);
+    }
+}
+
+#[tokio::test]
 async fn a_read_alone_that_sleeps_holds_up_nobody() {
     let fake = Fake::start(Manner::Slow).await;
     let store = fake.builder().operation_timeout(Duration::from_secs(4)).build().unwrap();
