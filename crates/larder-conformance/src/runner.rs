@@ -16,6 +16,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{case::Case, check::Failure, connect::Connect, model::Plan};
 
+/// How long a case waits for the threads of its runtime, which end at once unless the store blocks one. They are joined: glibc
+/// 2.36 may read what was unmapped when a thread is detached while it ends.
+const LAST_THREAD: Duration = Duration::from_secs(1);
+
 /// What a case runs on.
 #[derive(Clone, Copy)]
 enum Flavor {
@@ -45,8 +49,8 @@ pub(crate) fn run(case: &'static Case, connect: &Connect, limit: Duration) -> Re
                 let subject = connect.subject().await.map_err(|error| no_store(&*error))?;
                 (case.run)(&subject).await.map_err(Failure::into_message)
             });
-            // What the store left running must not keep the case from ending.
-            runtime.shutdown_background();
+            // What the store left running must not keep the case from ending for long.
+            runtime.shutdown_timeout(LAST_THREAD);
             outcome
         })
     });
@@ -79,11 +83,20 @@ fn on_a_thread<T: Send + 'static>(
         // Nobody listens where the time was up.
         let _ = sender.send(result);
     });
-    started.map_err(|error| format!("expected a thread to run on, saw: {error}"))?;
-    receiver.recv_timeout(limit).unwrap_or_else(|error| match error {
-        RecvTimeoutError::Timeout => Err(format!("expected the case to end within {limit:?}, saw it hang")),
-        RecvTimeoutError::Disconnected => Err("expected the case to end, saw its thread vanish".to_owned()),
-    })
+    let thread = started.map_err(|error| format!("expected a thread to run on, saw: {error}"))?;
+    match receiver.recv_timeout(limit) {
+        Ok(result) => {
+            // It has nothing left to do, and a panic of it was caught.
+            let _ = thread.join();
+            result
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("expected the case to end within {limit:?}, saw it hang"))
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Err("expected the case to end, saw its thread vanish".to_owned())
+        }
+    }
 }
 
 fn no_runtime(error: &io::Error) -> String {
