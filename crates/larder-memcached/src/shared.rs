@@ -103,7 +103,8 @@ impl Shared {
         self.in_flight.load(Ordering::SeqCst) < self.settings.max_in_flight
     }
 
-    /// A read has the connection for itself. Said, as its end is, with the engine locked, as everyone has it who acts on it.
+    /// A read has the connection for itself. Its caller has the role and passes it on: who asks meanwhile, without the engine
+    /// locked, need not see it at once.
     pub(crate) fn read_begins(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.reads.store(true, Ordering::Release);

@@ -200,7 +200,6 @@ async fn the_answer_to_a_caller_that_went_away_is_given_to_nobody_else() {
     assert_eq!(fake.accepted.load(Ordering::SeqCst), 1);
 }
 
-/// Also where it is the first that nobody polls any more: the second, and its own place, do not depend on it.
 #[tokio::test]
 async fn a_read_alone_that_is_not_answered_ends_in_time() {
     let fake = Fake::start(Manner::Tiring).await;
@@ -217,6 +216,7 @@ async fn a_read_alone_that_is_not_answered_ends_in_time() {
     }
 }
 
+/// Also where it is the first that nobody polls any more: the second, and its own place, do not depend on it.
 #[tokio::test]
 async fn a_read_alone_that_sleeps_holds_up_nobody() {
     let fake = Fake::start(Manner::Slow).await;
@@ -245,6 +245,35 @@ async fn a_read_alone_that_is_given_up_is_bounded_like_any_other() {
 }
 
 /// The timer that the next attempt to connect waits for belonged to the runtime of a caller.
+/// The timer of the reads before belongs to a runtime that has ended.
+#[test]
+fn a_read_alone_is_timed_also_after_the_runtime_of_the_last_one_ended() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let first = runtime();
+    let key = key(&namespace("faults"), "key");
+    let (fake, store) = first.block_on(async {
+        let fake = Fake::start(Manner::Tiring).await;
+        let store = fake.builder().operation_timeout(LIMIT).build().unwrap();
+        assert!(store.get(&key).await.unwrap().is_none());
+        (fake, store)
+    });
+    let second = runtime();
+    // It has the connection for itself, and sets a timer.
+    second.block_on(async {
+        let read = tokio::time::timeout(LIMIT / 10, store.get(&key));
+        assert!(read.await.is_err(), "the server says nothing");
+    });
+    drop(second);
+    let read = async { tokio::time::timeout(LIMIT + Duration::from_secs(2), store.get(&key)).await };
+    // The read before may take the connection with it, and then a new one answers.
+    match first.block_on(read).expect("it is timed by the store") {
+        Ok(found) => assert!(found.is_none()),
+        Err(error) => assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{error}"),
+    }
+    first.block_on(fake.stop());
+}
+
 #[test]
 fn a_runtime_of_a_caller_that_ends_does_not_end_the_attempts_to_connect() {
     let runtime =
